@@ -1,0 +1,1 @@
+"""The ingestion location: from the eBird API to raw tables."""

@@ -1,0 +1,1 @@
+"""The quality location: checks, the release, the report."""

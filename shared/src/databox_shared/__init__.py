@@ -1,0 +1,1 @@
+"""What the code locations share: settings, days, contracts, snapshots, the hand-off."""

@@ -1,0 +1,349 @@
+"""The hand-off between locations: the one mechanism on an edge from upstream assets to a job.
+
+The rule: every upstream materialization is answered by at least one successful run of the
+downstream job that started after it, for exactly its days; none is lost, and none is answered
+twice without need. `decide` holds the rule and is pure. It is told everything that was
+materialized after the cursor and every run that answers, both read anew from Dagster's storage
+at each tick, so a killed daemon, a lost cursor or a redeploy of either side forgets nothing.
+
+Order is told by storage ids, never by clocks: a run answers the materializations up to the id in
+its tag `databox/answers_to`, which is written when it is asked for and raised by `begin` when it
+starts, before it chooses a snapshot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import Enum
+
+import dagster as dg
+from dagster._core.storage.dagster_run import FINISHED_STATUSES, NOT_FINISHED_STATUSES
+
+from databox_shared.days import DAYS_TAG, format_days, parse_days
+
+EDGE_TAG = "databox/edge"
+ANSWERS_TO_TAG = "databox/answers_to"
+CHAIN_TAG = "databox/chain"
+
+TICK_SECONDS = 3
+MAX_ATTEMPTS = 5
+FIRST_RETRY_SECONDS = 30.0
+# bounds one tick's reading; what lies beyond is read when the first have been answered
+MAX_EVENTS_PER_KEY = 2000
+_PAGE = 100
+
+
+class Outcome(Enum):
+    """What became of a run, as far as the hand-off cares."""
+
+    IN_FLIGHT = "in flight"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Materialization:
+    """One upstream materialization. `day` is None for an unpartitioned asset."""
+
+    storage_id: int
+    day: date | None
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One downstream run: it answers `days` and unpartitioned assets up to `answers_to`."""
+
+    run_id: str
+    outcome: Outcome
+    days: frozenset[date]
+    answers_to: int
+    ended_at: float | None = None
+
+    def covers(self, event: Materialization) -> bool:
+        """Whether this run is for that materialization; every run reads unpartitioned assets."""
+        return event.storage_id <= self.answers_to and (event.day is None or event.day in self.days)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """The run to ask for: these days, answering everything up to `answers_to`."""
+
+    days: tuple[date, ...]
+    answers_to: int
+    attempt: int
+    upstream_run_id: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do now. `reason` says why nothing is launched, or what is still waited for."""
+
+    cursor: int
+    launch: Launch | None
+    reason: str
+
+
+def retry_at(failed: Sequence[Answer]) -> float:
+    """When a run may be asked for again (seconds since the epoch): 30 s, doubled per failure."""
+    newest = max((answer.ended_at or 0.0) for answer in failed)
+    return newest + FIRST_RETRY_SECONDS * 2 ** (len(failed) - 1)
+
+
+def decide(
+    *,
+    cursor: int,
+    events: Sequence[Materialization],
+    answers: Sequence[Answer],
+    unfinished_runs: frozenset[str],
+    now: float,
+) -> Decision:
+    """Decide what to launch, given all materializations after `cursor` and all runs that answer.
+
+    `unfinished_runs` are upstream runs that may still announce more: their materializations wait,
+    so that one run answers all of them.
+    """
+    pending = sorted(
+        (
+            event
+            for event in events
+            if not any(
+                answer.outcome is Outcome.SUCCEEDED and answer.covers(event) for answer in answers
+            )
+        ),
+        key=lambda event: event.storage_id,
+    )
+    if not pending:
+        newest = max((event.storage_id for event in events), default=cursor)
+        return Decision(newest, None, f"every materialization up to #{newest} is answered")
+    # nothing below the oldest unanswered one needs to be read again
+    cursor = max(cursor, pending[0].storage_id - 1)
+    running = [answer for answer in answers if answer.outcome is Outcome.IN_FLIGHT]
+    if running:
+        # one run at a time: a location has one writer, and what piles up is answered by one run
+        days = format_days(running[0].days) or "unpartitioned assets"
+        return Decision(cursor, None, f"run {running[0].run_id[:8]} is in flight for {days}")
+
+    ready: list[Materialization] = []
+    attempt = 1
+    reasons: list[str] = []
+    for day, group in _by_day(pending).items():
+        failed = [a for a in answers if a.outcome is Outcome.FAILED and a.covers(group[-1])]
+        waiting = _why_wait(day, group, failed, unfinished_runs, now)
+        if waiting:
+            reasons.append(waiting)
+        else:
+            attempt = max(attempt, len(failed) + 1)
+            ready += group
+    reason = "; ".join(dict.fromkeys(reasons))
+    if not ready:
+        return Decision(cursor, None, reason)
+    newest = max(ready, key=lambda event: event.storage_id)
+    asked = tuple(sorted({event.day for event in ready if event.day is not None}))
+    return Decision(cursor, Launch(asked, newest.storage_id, attempt, newest.run_id), reason)
+
+
+def _why_wait(
+    day: date | None,
+    group: Sequence[Materialization],
+    failed: Sequence[Answer],
+    unfinished_runs: frozenset[str],
+    now: float,
+) -> str | None:
+    unfinished = [event.run_id for event in group if event.run_id in unfinished_runs]
+    if unfinished:
+        return f"upstream run {unfinished[0][:8]} is not finished"
+    if len(failed) >= MAX_ATTEMPTS:
+        return (
+            f"gave up on {day or 'unpartitioned assets'}: run {failed[0].run_id[:8]} and "
+            f"{len(failed) - 1} before it failed; mend the cause, then re-execute that run or "
+            f"materialize the upstream asset again"
+        )
+    if failed and now < retry_at(failed):
+        due = datetime.fromtimestamp(retry_at(failed), UTC).strftime("%H:%M:%S")
+        return (
+            f"run {failed[0].run_id[:8]} failed; attempt {len(failed) + 1} of {MAX_ATTEMPTS} "
+            f"at {due} UTC"
+        )
+    return None
+
+
+def handoff_sensor(
+    name: str,
+    *,
+    watch: Iterable[dg.AssetKey],
+    job: dg.JobDefinition | dg.UnresolvedAssetJobDefinition,
+    description: str,
+) -> dg.SensorDefinition:
+    """The sensor that starts `job` for the days of whatever is materialized among `watch`.
+
+    It is the only mechanism on its edge. The job's runs carry `databox/days`, `databox/edge`,
+    `databox/answers_to` and `databox/chain`; their first step must call `begin`.
+    """
+    keys = list(watch)
+
+    def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        decision = read_and_decide(
+            context.instance,
+            edge=name,
+            keys=keys,
+            cursor=int(context.cursor or 0),
+            now=datetime.now(UTC).timestamp(),
+        )
+        if decision.launch is None:
+            return dg.SensorResult(
+                skip_reason=decision.reason or "nothing has been materialized yet",
+                cursor=str(decision.cursor),
+            )
+        return dg.SensorResult(
+            run_requests=[_run_request(context.instance, name, decision.launch)],
+            cursor=str(decision.cursor),
+        )
+
+    return dg.SensorDefinition(
+        name=name,
+        evaluation_fn=_tick,
+        job=job,
+        minimum_interval_seconds=TICK_SECONDS,
+        description=description,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+
+
+def begin(context: dg.AssetExecutionContext, *, watch: Iterable[dg.AssetKey] = ()) -> None:
+    """Call at the start of a location's run, before it chooses the snapshots that it reads.
+
+    Marks the run as part of its chain, and as an answer to everything that has been materialized
+    by now: that data is in the snapshot it is about to read.
+    """
+    tags = {CHAIN_TAG: context.run.tags.get(CHAIN_TAG, context.run.run_id)}
+    if EDGE_TAG in context.run.tags:
+        newest = max((_newest_id(context.instance, key) for key in watch), default=0)
+        asked = int(context.run.tags[ANSWERS_TO_TAG])
+        tags[ANSWERS_TO_TAG] = str(max(asked, newest))
+    context.instance.add_run_tags(context.run.run_id, tags)
+
+
+def read_and_decide(
+    instance: dg.DagsterInstance,
+    *,
+    edge: str,
+    keys: Sequence[dg.AssetKey],
+    cursor: int,
+    now: float,
+) -> Decision:
+    """Read one edge's state from Dagster's storage and decide; changes nothing."""
+    events = _materializations(instance, keys, cursor)
+    if not events:
+        return Decision(cursor, None, f"nothing was materialized since #{cursor}")
+    return decide(
+        cursor=cursor,
+        events=events,
+        answers=_answers(instance, edge, cursor),
+        unfinished_runs=_unfinished(instance, {event.run_id for event in events}),
+        now=now,
+    )
+
+
+def _by_day(events: Sequence[Materialization]) -> dict[date | None, list[Materialization]]:
+    groups: dict[date | None, list[Materialization]] = {}
+    for event in events:
+        groups.setdefault(event.day, []).append(event)
+    return groups
+
+
+def _run_request(instance: dg.DagsterInstance, edge: str, launch: Launch) -> dg.RunRequest:
+    days = format_days(launch.days)
+    upstream = instance.get_run_by_id(launch.upstream_run_id)
+    chain = (upstream.tags.get(CHAIN_TAG) if upstream else None) or launch.upstream_run_id
+    digest = hashlib.sha256(days.encode()).hexdigest()[:12]
+    return dg.RunRequest(
+        # stops a second run if the daemon dies between creating the run and saving the tick
+        run_key=f"{edge}:{launch.answers_to}:{digest}:{launch.attempt}",
+        tags={
+            EDGE_TAG: edge,
+            ANSWERS_TO_TAG: str(launch.answers_to),
+            DAYS_TAG: days,
+            CHAIN_TAG: chain,
+        },
+    )
+
+
+def _materializations(
+    instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey], cursor: int
+) -> list[Materialization]:
+    found: list[Materialization] = []
+    horizon: int | None = None
+    for key in keys:
+        result = instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=key, after_storage_id=cursor),
+            limit=MAX_EVENTS_PER_KEY,
+            ascending=True,
+        )
+        found += [
+            Materialization(
+                record.storage_id,
+                date.fromisoformat(record.partition_key) if record.partition_key else None,
+                record.run_id,
+            )
+            for record in result.records
+        ]
+        if result.has_more:
+            last = result.records[-1].storage_id
+            horizon = last if horizon is None else min(horizon, last)
+    # beyond the horizon some key's events are missing, so a later tick reads them
+    return [event for event in found if horizon is None or event.storage_id <= horizon]
+
+
+def _answers(instance: dg.DagsterInstance, edge: str, cursor: int) -> list[Answer]:
+    tags = {EDGE_TAG: edge}
+    running = dg.RunsFilter(tags=tags, statuses=list(NOT_FINISHED_STATUSES))
+    answers = [_answer(record) for record in instance.get_run_records(running)]
+    finished = dg.RunsFilter(tags=tags, statuses=list(FINISHED_STATUSES))
+    before: str | None = None
+    while True:
+        records = instance.get_run_records(finished, limit=_PAGE, cursor=before)
+        page = [_answer(record) for record in records]
+        answers += [
+            answer
+            for answer, record in zip(page, records, strict=True)
+            if _is_whole(record.dagster_run)
+        ]
+        if len(records) < _PAGE or all(answer.answers_to <= cursor for answer in page):
+            return answers
+        before = records[-1].dagster_run.run_id
+
+
+def _is_whole(run: dg.DagsterRun) -> bool:
+    # a re-execution of some steps does not answer for the rest
+    return "dagster/step_selection" not in run.tags and run.step_keys_to_execute is None
+
+
+def _answer(record: dg.RunRecord) -> Answer:
+    run = record.dagster_run
+    if run.status is dg.DagsterRunStatus.SUCCESS:
+        outcome = Outcome.SUCCEEDED
+    elif run.is_finished:
+        outcome = Outcome.FAILED
+    else:
+        outcome = Outcome.IN_FLIGHT
+    return Answer(
+        run_id=run.run_id,
+        outcome=outcome,
+        days=frozenset(parse_days(run.tags.get(DAYS_TAG, ""))),
+        answers_to=int(run.tags.get(ANSWERS_TO_TAG, "0")),
+        ended_at=record.end_time,
+    )
+
+
+def _unfinished(instance: dg.DagsterInstance, run_ids: set[str]) -> frozenset[str]:
+    runs = instance.get_runs(dg.RunsFilter(run_ids=sorted(run_ids)))
+    return frozenset(run.run_id for run in runs if not run.is_finished)
+
+
+def _newest_id(instance: dg.DagsterInstance, key: dg.AssetKey) -> int:
+    records = instance.fetch_materializations(key, limit=1).records
+    return records[0].storage_id if records else 0

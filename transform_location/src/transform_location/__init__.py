@@ -1,0 +1,1 @@
+"""The transform location: from raw tables to staging and marts."""

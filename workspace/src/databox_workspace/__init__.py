@@ -1,0 +1,1 @@
+"""What acts on all code locations at once, through Dagster only."""
