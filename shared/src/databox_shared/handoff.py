@@ -80,10 +80,14 @@ class Launch:
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do now. `reason` says why nothing is launched, or what is still waited for."""
+    """What to do now. `pending` is the number of materializations without an answer.
+
+    `reason` says why nothing is launched for them, or for some of them.
+    """
 
     cursor: int
     launch: Launch | None
+    pending: int
     reason: str
 
 
@@ -118,14 +122,15 @@ def decide(
     )
     if not pending:
         newest = max((event.storage_id for event in events), default=cursor)
-        return Decision(newest, None, f"every materialization up to #{newest} is answered")
+        return Decision(newest, None, 0, f"every materialization up to #{newest} is answered")
     # nothing below the oldest unanswered one needs to be read again
     cursor = max(cursor, pending[0].storage_id - 1)
     running = [answer for answer in answers if answer.outcome is Outcome.IN_FLIGHT]
     if running:
         # one run at a time: a location has one writer, and what piles up is answered by one run
         days = format_days(running[0].days) or "unpartitioned assets"
-        return Decision(cursor, None, f"run {running[0].run_id[:8]} is in flight for {days}")
+        reason = f"run {running[0].run_id[:8]} is in flight for {days}"
+        return Decision(cursor, None, len(pending), reason)
 
     ready: list[Materialization] = []
     attempt = 1
@@ -140,10 +145,11 @@ def decide(
             ready += group
     reason = "; ".join(dict.fromkeys(reasons))
     if not ready:
-        return Decision(cursor, None, reason)
+        return Decision(cursor, None, len(pending), reason)
     newest = max(ready, key=lambda event: event.storage_id)
     asked = tuple(sorted({event.day for event in ready if event.day is not None}))
-    return Decision(cursor, Launch(asked, newest.storage_id, attempt, newest.run_id), reason)
+    launch = Launch(asked, newest.storage_id, attempt, newest.run_id)
+    return Decision(cursor, launch, len(pending), reason)
 
 
 def _why_wait(
@@ -221,10 +227,15 @@ def begin(context: dg.AssetExecutionContext, *, watch: Iterable[dg.AssetKey] = (
     """
     tags = {CHAIN_TAG: context.run.tags.get(CHAIN_TAG, context.run.run_id)}
     if EDGE_TAG in context.run.tags:
-        newest = max((_newest_id(context.instance, key) for key in watch), default=0)
         asked = int(context.run.tags[ANSWERS_TO_TAG])
-        tags[ANSWERS_TO_TAG] = str(max(asked, newest))
+        tags[ANSWERS_TO_TAG] = str(max(asked, newest_materialization(context.instance, watch)))
     context.instance.add_run_tags(context.run.run_id, tags)
+
+
+def newest_materialization(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> int:
+    """The storage id of the newest materialization among `keys`, 0 if there is none."""
+    newest = (instance.fetch_materializations(key, limit=1).records for key in keys)
+    return max((records[0].storage_id for records in newest if records), default=0)
 
 
 def read_and_decide(
@@ -238,7 +249,7 @@ def read_and_decide(
     """Read one edge's state from Dagster's storage and decide; changes nothing."""
     events = _materializations(instance, keys, cursor)
     if not events:
-        return Decision(cursor, None, f"nothing was materialized since #{cursor}")
+        return Decision(cursor, None, 0, f"nothing was materialized since #{cursor}")
     return decide(
         cursor=cursor,
         events=events,
@@ -342,8 +353,3 @@ def _answer(record: dg.RunRecord) -> Answer:
 def _unfinished(instance: dg.DagsterInstance, run_ids: set[str]) -> frozenset[str]:
     runs = instance.get_runs(dg.RunsFilter(run_ids=sorted(run_ids)))
     return frozenset(run.run_id for run in runs if not run.is_finished)
-
-
-def _newest_id(instance: dg.DagsterInstance, key: dg.AssetKey) -> int:
-    records = instance.fetch_materializations(key, limit=1).records
-    return records[0].storage_id if records else 0

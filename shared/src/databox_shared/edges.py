@@ -1,0 +1,32 @@
+"""The edges between locations: who answers whose materializations. The one list of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from databox_shared.contracts import MARTS, RAW, STAGING, contract
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What `downstream` answers: every materialization of a table of `contracts`."""
+
+    name: str
+    upstream: str
+    downstream: str
+    contracts: tuple[str, ...]
+
+    @property
+    def keys(self) -> list[dg.AssetKey]:
+        """The assets that are watched, in the order of the contracts."""
+        return [
+            table.asset_key for name in self.contracts for table in contract(name).tables.values()
+        ]
+
+
+INGESTION_TO_TRANSFORM = Edge("ingestion_to_transform", "ingestion", "transform", (RAW,))
+TRANSFORM_TO_QUALITY = Edge("transform_to_quality", "transform", "quality", (STAGING, MARTS))
+
+EDGES = (INGESTION_TO_TRANSFORM, TRANSFORM_TO_QUALITY)

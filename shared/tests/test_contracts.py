@@ -1,0 +1,49 @@
+import pytest
+
+from databox_shared.contracts import ContractError, contract, contract_names, parse_contract
+from databox_shared.edges import EDGES
+
+MINIMAL = """
+name: birds
+version: 2.1.0
+team: {{name: "team:birds"}}
+schema:
+  - name: nests
+    description: Nests.
+    dataGranularityDescription: one row per nest
+    properties:
+      - {{name: nest_id, physicalType: VARCHAR, description: Key.{key}}}
+"""
+
+
+@pytest.mark.parametrize("name", contract_names())
+def test_every_contract_of_the_project_is_whole(name: str) -> None:
+    found = contract(name)
+    assert found.name == name
+    for table in found.tables.values():
+        columns = {column.name for column in table.columns}
+        assert set(table.key) <= columns
+        assert len(columns) == len(table.columns)
+        for column in table.columns:
+            assert column.description.endswith("."), f"{table.full_name}.{column.name}"
+            if column.references:
+                assert column.references[0] in found.tables
+
+
+def test_every_contract_is_handed_over_on_exactly_one_edge() -> None:
+    handed = [name for edge in EDGES for name in edge.contracts]
+    assert sorted(handed) == sorted(set(handed))
+    assert set(handed) <= set(contract_names())
+
+
+def test_a_table_without_a_key_is_refused() -> None:
+    with pytest.raises(ContractError, match=r"birds\.nests has no primary key"):
+        parse_contract(MINIMAL.format(key=""))
+
+
+def test_another_major_version_is_refused_with_what_to_do_and_a_minor_one_is_read() -> None:
+    birds = parse_contract(MINIMAL.format(key=", primaryKey: true"))
+    birds.check_readable("2.0.0", source="snapshot 7")
+    for version in ("1.9.0", "3.0.0", None):
+        with pytest.raises(ContractError, match=r"snapshot 7 .* deploy the location"):
+            birds.check_readable(version, source="snapshot 7")

@@ -1,0 +1,96 @@
+"""The commands that act on all code locations: `python -m databox_workspace --help`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import click
+from rich.console import Console
+
+from databox_shared.days import DaysError, parse_days
+from databox_shared.settings import SettingsError, load_settings, project_root
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Run, watch and check the three code locations of Databox together."""
+    # a stopped service and a closed terminal end as Ctrl-C does: in order
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
+def _days(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    try:
+        return value if value is None or parse_days(value) else None
+    except DaysError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@main.command()
+@click.option(
+    "--days",
+    callback=_days,
+    help="Only these days, e.g. 2026-11-20 or 2026-11-01/2026-11-07,2026-11-20. "
+    "Default: yesterday and the trailing window (the first time: the last 14 days).",
+)
+@click.option("--verbose", "-v", is_flag=True, help="Say at the end where the time went.")
+def pipeline(days: str | None, verbose: bool) -> None:
+    """Run the main job to its end: from the eBird API to a release.
+
+    Starts the daemon, the code servers and, without EBIRD_API_TOKEN and EBIRD_API_URL, the
+    sandbox; launches daily_ebird_pipeline; follows the chain across the locations; stops all.
+    Exit code 0: released. 1: a run failed or a check blocked the release. 130: interrupted.
+    """
+    from databox_workspace.deployment import ServerError
+    from databox_workspace.follow import ChainFailedError
+    from databox_workspace.pipeline import StalledError, run_pipeline
+
+    console = Console()
+    try:
+        is_released = run_pipeline(console, load_settings(), days=days, is_verbose=verbose)
+    except (ChainFailedError, ServerError, StalledError, SettingsError) as error:
+        console.print(f"\n[bold red]Failed:[/] {error}", soft_wrap=True, highlight=False)
+        console.print("Look at it with: uv run task dagster:dev, then http://127.0.0.1:3000/runs")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.print("\nInterrupted. Nothing is left running; run it again to go on.")
+        sys.exit(130)
+    sys.exit(0 if is_released else 1)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where the UI listens.")
+@click.option("--port", default=3000, show_default=True, help="Port of the UI.")
+def dev(host: str, port: int) -> None:
+    """Run the UI and the daemon on this machine until Ctrl-C.
+
+    Without EBIRD_API_TOKEN and EBIRD_API_URL the sandbox is started as well.
+    """
+    from databox_workspace.deployment import ServerError
+    from databox_workspace.dev import run_dev
+
+    console = Console()
+    try:
+        sys.exit(run_dev(console, load_settings(), host=host, port=port))
+    except (ServerError, SettingsError) as error:
+        console.print(f"[bold red]Failed:[/] {error}", soft_wrap=True, highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@main.command()
+def check() -> None:
+    """Check that the locations fit together: keys, checks, partitions, versions."""
+    from databox_workspace.check import check_workspace
+
+    errors = check_workspace(project_root() / "workspace.yaml")
+    for error in errors:
+        click.echo(error)
+    click.echo(f"{len(errors)} errors" if errors else "The locations fit together.")
+    sys.exit(1 if errors else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""The servers of a deployment on this machine: code servers, daemon, and the sandbox if needed.
+
+Every server is a child process that ends with us, whatever ends us; none outlives the command.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import yaml
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster._grpc.client import DagsterGrpcClient
+
+from databox_shared.settings import Settings, project_root
+from databox_workspace.home import Home
+
+START_SECONDS = 120.0
+STOP_SECONDS = 15.0
+_PR_SET_PDEATHSIG = 1
+_READY = re.compile(r"https?://\S+/v2\b")
+
+
+class ServerError(Exception):
+    """A server could not be started, or ended by itself."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A child process and the file that holds what it says."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def check(self) -> None:
+        """Raise `ServerError` with its last words if it has ended."""
+        code = self.process.poll()
+        if code is not None:
+            words = self.log.read_text(errors="replace").strip().splitlines()[-12:]
+            msg = f"{self.name} ended with code {code}; {self.log} ends with:\n" + "\n".join(words)
+            raise ServerError(msg)
+
+
+@dataclass(frozen=True)
+class Location:
+    """One entry of `workspace.yaml`."""
+
+    name: str
+    module: str
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Running servers, and the workspace by which Dagster finds them."""
+
+    workspace: WorkspaceFileTarget
+    servers: Sequence[Server]
+
+    def check(self) -> None:
+        """Raise `ServerError` if any server has ended."""
+        for server in self.servers:
+            server.check()
+
+
+def locations() -> list[Location]:
+    """The code locations, from the one list of them: `workspace.yaml`."""
+    document = yaml.safe_load((project_root() / "workspace.yaml").read_text())
+    entries = cast("list[dict[str, dict[str, str]]]", document["load_from"])
+    return [
+        Location(entry["python_module"]["location_name"], entry["python_module"]["module_name"])
+        for entry in entries
+    ]
+
+
+@contextmanager
+def sandbox_if_needed(settings: Settings, home: Home, *, port: int = 0) -> Generator[str | None]:
+    """Start the sandbox if there is neither a token nor an address, and yield its address.
+
+    The address goes into our environment, so that servers started later find it.
+    """
+    if settings.ebird_api_token or settings.ebird_api_url:
+        yield None
+        return
+    command = [sys.executable, "-m", "ebird_sandbox", "--port", str(port)]
+    with _server("sandbox", command, home) as server:
+        url = _ready_url(server)
+        os.environ["EBIRD_API_URL"] = url
+        try:
+            yield url
+        finally:
+            del os.environ["EBIRD_API_URL"]
+
+
+@contextmanager
+def deployment(home: Home) -> Generator[Deployment]:
+    """Start a code server for each location, then the daemon; stop all of them at the end."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="databox-")))
+        sockets = {location.name: folder / f"{location.name}.sock" for location in locations()}
+        servers = [
+            stack.enter_context(
+                _server(location.name, _code_server(location, sockets[location.name]), home)
+            )
+            for location in locations()
+        ]
+        workspace = folder / "workspace.yaml"
+        workspace.write_text(_workspace(sockets))
+        for server in servers:
+            _wait_until_serving(server, sockets[server.name])
+        daemon = [sys.executable, "-m", "dagster._daemon", "run", "--workspace", str(workspace)]
+        servers.append(stack.enter_context(_server("daemon", daemon, home)))
+        yield Deployment(WorkspaceFileTarget([str(workspace)]), servers)
+
+
+def _code_server(location: Location, socket: Path) -> list[str]:
+    return [
+        *(sys.executable, "-m", "dagster", "api", "grpc"),
+        *("--module-name", location.module, "--location-name", location.name),
+        *("--socket", str(socket), "--working-directory", str(project_root())),
+    ]
+
+
+def _workspace(sockets: Mapping[str, Path]) -> str:
+    entries = [
+        {"grpc_server": {"socket": str(socket), "location_name": name}}
+        for name, socket in sockets.items()
+    ]
+    return yaml.safe_dump({"load_from": entries})
+
+
+@contextmanager
+def _server(name: str, command: Sequence[str], home: Home) -> Generator[Server]:
+    log = home.logs / f"{name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=project_root(),
+            # a session of its own: Ctrl-C reaches us alone, and we stop the servers in order
+            start_new_session=True,
+            preexec_fn=_prepare_child,  # noqa: PLW1509 - no thread of ours runs yet
+            pass_fds=(home.lock_descriptor,),
+        )
+    try:
+        yield Server(name, process, log)
+    finally:
+        stop(process)
+
+
+def _prepare_child() -> None:
+    # a shell that starts us with `&` ignores SIGINT, Dagster maps SIGTERM to SIGINT's handler, and
+    # a server that inherited the two would ignore both
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _answers(client: DagsterGrpcClient) -> bool:
+    try:
+        client.ping("")
+    except DagsterUserCodeUnreachableError:
+        return False
+    return True
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a server, and everything in its session, surely."""
+    try:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        # run workers are in the session of their code server
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _ready_url(server: Server) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        found = _READY.search(server.log.read_text(errors="replace"))
+        if found:
+            return found[0]
+        server.check()
+        time.sleep(0.05)
+    msg = f"the sandbox did not say its address within {START_SECONDS:.0f} s; see {server.log}"
+    raise ServerError(msg)
+
+
+def _wait_until_serving(server: Server, socket: Path) -> None:
+    client = DagsterGrpcClient(socket=str(socket))
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        server.check()
+        if socket.exists() and _answers(client):
+            return
+        time.sleep(0.1)
+    msg = f"{server.name} does not answer after {START_SECONDS:.0f} s; see {server.log}"
+    raise ServerError(msg)

@@ -1,0 +1,51 @@
+"""`task dagster:dev`: the UI and the daemon on this machine, with the sandbox if it is needed."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+
+from rich.console import Console
+
+from databox_shared.settings import SANDBOX_PORT, Settings, project_root
+from databox_workspace.deployment import ServerError, sandbox_if_needed, stop
+from databox_workspace.home import dagster_home
+
+
+def run_dev(console: Console, settings: Settings, *, host: str, port: int) -> int:
+    """Run `dagster dev -w workspace.yaml` on the project's Dagster home until it is interrupted.
+
+    Returns its exit code. Raises `ServerError` if another deployment runs on the home.
+    """
+    with ExitStack() as stack:
+        home = stack.enter_context(dagster_home(settings))
+        if not home.is_ours:
+            msg = f"a deployment is already running on {home.path}; stop it first"
+            raise ServerError(msg)
+        # a sandbox that somebody started with `task sandbox` is used as it is
+        if not _is_listening(SANDBOX_PORT):
+            url = stack.enter_context(sandbox_if_needed(settings, home, port=SANDBOX_PORT))
+            if url:
+                console.print(
+                    f"No EBIRD_API_TOKEN: using generated birds from the sandbox at {url}"
+                )
+        console.print(f"The UI will be at http://{host}:{port} (Ctrl-C stops everything)")
+        command = [
+            *(sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml"),
+            *("--host", host, "--port", str(port)),
+        ]
+        process = subprocess.Popen(
+            command, cwd=project_root(), pass_fds=(home.lock_descriptor,), start_new_session=True
+        )
+        try:
+            return process.wait()
+        finally:
+            stop(process)
+
+
+def _is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

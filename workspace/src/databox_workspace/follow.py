@@ -1,0 +1,184 @@
+"""Following one chain of runs through the locations, by reading Dagster's storage.
+
+It only watches. Whether an edge still owes an answer is told by the very rule by which the
+locations' own sensors start their runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import dagster as dg
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
+
+from databox_shared.days import DAYS_TAG, parse_days
+from databox_shared.edges import EDGES, Edge
+from databox_shared.handoff import EDGE_TAG, newest_materialization, read_and_decide
+
+_LOG_PAGE = 1000
+
+
+class ChainFailedError(Exception):
+    """A run of the chain failed. The message is the error's own sentence and where to look."""
+
+
+@dataclass(frozen=True)
+class RunTimes:
+    """When a run was created, started and ended (seconds since the epoch)."""
+
+    created: float
+    started: float | None
+    ended: float | None
+
+
+@dataclass
+class Stage:
+    """One location's part of the chain, as far as it has come."""
+
+    location: str
+    run_id: str | None = None
+    status: dg.DagsterRunStatus | None = None
+    days: int = 0
+    rows: int = 0
+    message: str = ""
+    times: RunTimes | None = None
+    runs: int = 0
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the newest run has been going, or took, from creation on."""
+        if self.times is None:
+            return None
+        return (self.times.ended or datetime.now(UTC).timestamp()) - self.times.created
+
+
+@dataclass
+class Chain:
+    """The runs that follow from one run of ingestion. Make it before that run is launched."""
+
+    instance: dg.DagsterInstance
+    edges: Sequence[Edge] = EDGES
+    stages: dict[str, Stage] = field(default_factory=dict[str, Stage])
+    _root: str = ""
+    _before: dict[str, int] = field(default_factory=dict[str, int])
+    _read_to: dict[str, str] = field(default_factory=dict[str, str])
+    _since: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        self._before = {
+            edge.name: newest_materialization(self.instance, edge.keys) for edge in self.edges
+        }
+        names = [self.edges[0].upstream, *(edge.downstream for edge in self.edges)]
+        self.stages = {name: Stage(name) for name in names}
+
+    def begin(self, run_id: str) -> None:
+        """Say which run the chain begins with."""
+        self._root = run_id
+
+    def poll(self) -> bool:
+        """Read what has happened since, and return whether the chain has reached its end.
+
+        Raises `ChainFailedError` as soon as one of its runs has failed.
+        """
+        root = self.instance.get_run_record_by_id(self._root)
+        if root is not None:
+            self._read(self.stages[self.edges[0].upstream], root, runs=1)
+        for edge in self.edges:
+            records = self.instance.get_run_records(
+                dg.RunsFilter(tags={EDGE_TAG: edge.name}, created_after=self._since)
+            )
+            if records:
+                self._read(self.stages[edge.downstream], records[0], runs=len(records))
+        return all(
+            stage.status is dg.DagsterRunStatus.SUCCESS for stage in self.stages.values()
+        ) and not any(self.pending(edge)[0] for edge in self.edges)
+
+    @property
+    def is_in_flight(self) -> bool:
+        """Whether any run of the chain is queued or working."""
+        return any(
+            stage.status is not None and stage.status not in FINISHED_STATUSES
+            for stage in self.stages.values()
+        )
+
+    def pending(self, edge: Edge) -> tuple[int, str]:
+        """How many materializations an edge still has to answer, and why it has not."""
+        decision = read_and_decide(
+            self.instance,
+            edge=edge.name,
+            keys=edge.keys,
+            cursor=self._before[edge.name],
+            now=datetime.now(UTC).timestamp(),
+        )
+        return decision.pending, decision.reason
+
+    def release_report(self) -> Mapping[str, Any]:
+        """What the last run of the chain says of the release, by metadata key.
+
+        It is on the materialization of the release, or on its failed check if it was withheld.
+        """
+        last = self.stages[self.edges[-1].downstream].run_id
+        found: dict[str, Any] = {}
+        for entry in self.instance.all_logs(last or ""):
+            event = entry.dagster_event
+            if event is None:
+                continue
+            if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+                check = event.asset_check_evaluation_data
+                if check.check_name == "release_is_current":
+                    found |= _plain(check.metadata) | {"is_current": check.passed}
+            if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
+                found |= _plain(event.materialization.metadata)
+        return found
+
+    def _read(self, stage: Stage, record: dg.RunRecord, *, runs: int) -> None:
+        run = record.dagster_run
+        if stage.run_id != run.run_id:
+            stage.rows = 0
+        stage.run_id, stage.status, stage.runs = run.run_id, run.status, runs
+        stage.days = len(parse_days(run.tags.get(DAYS_TAG, "")))
+        created = record.create_timestamp.timestamp()
+        stage.times = RunTimes(created, record.start_time, record.end_time)
+        self._read_log(stage, run.run_id)
+        if run.is_failure_or_canceled:
+            msg = f"{stage.location}: {self._cause(run)}"
+            raise ChainFailedError(msg)
+
+    def _read_log(self, stage: Stage, run_id: str) -> None:
+        connection = self.instance.get_records_for_run(
+            run_id, cursor=self._read_to.get(run_id), limit=_LOG_PAGE
+        )
+        self._read_to[run_id] = connection.cursor
+        for record in connection.records:
+            entry = record.event_log_entry
+            if entry.dagster_event is None:
+                stage.message = entry.user_message.splitlines()[0] if entry.user_message else ""
+            elif entry.dagster_event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
+                metadata = _plain(entry.dagster_event.materialization.metadata)
+                rows = metadata.get("dagster/partition_row_count")
+                stage.rows += int(rows if rows is not None else metadata.get("rows", 0) or 0)
+
+    def _cause(self, run: dg.DagsterRun) -> str:
+        if run.status is dg.DagsterRunStatus.CANCELED:
+            return f"run {run.run_id} was cancelled"
+        kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+        sentence = "its worker was lost"
+        for entry in self.instance.all_logs(run.run_id, of_type=kinds):
+            event = entry.dagster_event
+            if event is None:
+                continue
+            if event.event_type is dg.DagsterEventType.STEP_FAILURE:
+                error = event.step_failure_data.error
+                while error is not None and error.cause is not None:
+                    error = error.cause
+                if error is not None:
+                    return f"{error.message.strip()} (run {run.run_id})"
+            sentence = event.message or sentence
+        return f"{sentence} (run {run.run_id})"
+
+
+def _plain(metadata: Mapping[str, dg.MetadataValue]) -> dict[str, Any]:
+    return {key: cast("Any", value).value for key, value in metadata.items()}

@@ -1,0 +1,50 @@
+"""Launching a job of a code location from outside: the one place that uses Dagster's inner API.
+
+Dagster's public ways are a running webserver (GraphQL) and `dagster job launch`, which imports
+everything anew in another process. This does what that command does, on servers that already run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dagster as dg
+from dagster._cli.job import _create_run as create_run  # pyright: ignore[reportPrivateUsage]
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import WorkspaceLoadTarget
+
+from databox_workspace.deployment import ServerError
+
+
+def launch(
+    instance: dg.DagsterInstance,
+    workspace: WorkspaceLoadTarget,
+    *,
+    location: str,
+    job: str,
+    tags: Mapping[str, str],
+) -> str:
+    """Put one run of `job` into the queue and return its id.
+
+    Raises `ServerError` with the location's own error if it did not load.
+    """
+    with WorkspaceProcessContext(instance, workspace) as process:
+        context = process.create_request_context()
+        error = context.get_code_location_error(location)
+        if error is not None:
+            msg = f"the location {location} does not load: {error.to_string()}"
+            raise ServerError(msg)
+        code_location = context.get_code_location(location)
+        repository = next(iter(code_location.get_repositories().values()))
+        run = create_run(
+            instance=instance,
+            code_location=code_location,
+            remote_repo=repository,
+            remote_job=repository.get_full_job(job),
+            run_config={},
+            tags=tags,
+            op_selection=None,
+            run_id=None,
+        )
+        instance.submit_run(run.run_id, context)
+        return run.run_id

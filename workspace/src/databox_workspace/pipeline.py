@@ -1,0 +1,119 @@
+"""The main job in one command: start the servers, launch ingestion's daily job, follow the chain.
+
+The command launches one run and starts no other: the locations' own sensors carry the chain on,
+and the command watches until every materialization is answered and the release is decided.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import dagster as dg
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from rich.console import Console
+
+from databox_shared.days import DAYS_TAG
+from databox_shared.settings import Settings, project_root
+from databox_workspace.deployment import Deployment, deployment, sandbox_if_needed
+from databox_workspace.follow import Chain
+from databox_workspace.home import dagster_home
+from databox_workspace.launch import launch
+from databox_workspace.screen import screen
+from databox_workspace.summary import print_summary, print_times
+
+JOB = "daily_ebird_pipeline"
+POLL_SECONDS = 0.4
+STALL_SECONDS = 180.0
+
+
+class StalledError(Exception):
+    """Nothing has moved for long, and no run is in flight: a sensor is off, or has given up."""
+
+
+@dataclass
+class Stopwatch:
+    """Seconds spent in each phase of the command."""
+
+    phases: dict[str, float] = field(default_factory=dict[str, float])
+
+    @contextmanager
+    def phase(self, name: str) -> Generator[None]:
+        """Count the time inside as `name`."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.phases[name] = time.monotonic() - began
+
+
+def run_pipeline(
+    console: Console, settings: Settings, *, days: str | None, is_verbose: bool
+) -> bool:
+    """Run the chain to its end and return whether a new release is out.
+
+    `days` restricts it to those days; otherwise the job decides (yesterday and the trailing
+    window). Raises `ChainFailedError`, `ServerError` or `StalledError`, each with a sentence.
+    """
+    began = time.monotonic()
+    watch = Stopwatch()
+    with ExitStack() as stack:
+        with watch.phase("prepare the Dagster home"):
+            home = stack.enter_context(dagster_home(settings))
+            instance = stack.enter_context(dg.DagsterInstance.get())
+        running: Deployment | None = None
+        if home.is_ours:
+            with watch.phase("start the sandbox"):
+                url = stack.enter_context(sandbox_if_needed(settings, home))
+            if url:
+                console.print(
+                    f"No EBIRD_API_TOKEN: using generated birds from the sandbox at {url}"
+                )
+            with watch.phase("start code servers and daemon"):
+                running = stack.enter_context(deployment(home))
+        else:
+            console.print("A deployment is running on this Dagster home: the run goes to its queue")
+        chain = Chain(instance)
+        with watch.phase("launch the run"):
+            target = running.workspace if running else _workspace()
+            tags: Mapping[str, str] = {DAYS_TAG: days} if days else {}
+            run_id = launch(instance, target, location="ingestion", job=JOB, tags=tags)
+        chain.begin(run_id)
+        with watch.phase("follow the chain"):
+            _follow(console, chain, running)
+        report = chain.release_report()
+        print_summary(console, settings, report, time.monotonic() - began)
+        stages = list(chain.stages.values())
+        stack.close()
+    if is_verbose:
+        print_times(console, stages, watch.phases)
+    if not report.get("is_current", False):
+        console.print(f"\n[bold red]No new release:[/] {report.get('why', 'a check failed')}")
+        return False
+    return True
+
+
+def _workspace() -> WorkspaceFileTarget:
+    return WorkspaceFileTarget([str(project_root() / "workspace.yaml")])
+
+
+def _follow(console: Console, chain: Chain, running: Deployment | None) -> None:
+    moved_at, last = time.monotonic(), ""
+    with screen(console) as shown:
+        while True:
+            is_done = chain.poll()
+            shown.show(chain.stages.values())
+            if is_done:
+                return
+            if running:
+                running.check()
+            state = repr([(s.run_id, s.status, s.message, s.rows) for s in chain.stages.values()])
+            if state != last:
+                moved_at, last = time.monotonic(), state
+            elif time.monotonic() - moved_at > STALL_SECONDS and not chain.is_in_flight:
+                reasons = [f"{edge.name}: {chain.pending(edge)[1]}" for edge in chain.edges]
+                msg = f"nothing has moved for {STALL_SECONDS:.0f} s; " + "; ".join(reasons)
+                raise StalledError(msg)
+            time.sleep(POLL_SECONDS)
