@@ -34,6 +34,11 @@ FIRST_RETRY_SECONDS = 30.0
 # bounds one tick's reading; what lies beyond is read when the first have been answered
 MAX_EVENTS_PER_KEY = 2000
 _PAGE = 100
+_PARTIAL_TAGS = {
+    "dagster/step_selection",
+    "dagster/is_resume_retry",
+    "dagster/is_asset_resume_retry",
+}
 
 
 class Outcome(Enum):
@@ -219,7 +224,11 @@ def handoff_sensor(
     )
 
 
-def begin(context: dg.AssetExecutionContext, *, watch: Iterable[dg.AssetKey] = ()) -> None:
+def begin(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
+    *,
+    watch: Iterable[dg.AssetKey] = (),
+) -> None:
     """Call at the start of a location's run, before it chooses the snapshots that it reads.
 
     Marks the run as part of its chain, and as an answer to everything that has been materialized
@@ -330,7 +339,7 @@ def _answers(instance: dg.DagsterInstance, edge: str, cursor: int) -> list[Answe
 
 def _is_whole(run: dg.DagsterRun) -> bool:
     # a re-execution of some steps does not answer for the rest
-    return "dagster/step_selection" not in run.tags and run.step_keys_to_execute is None
+    return not _PARTIAL_TAGS & run.tags.keys()
 
 
 def _answer(record: dg.RunRecord) -> Answer:
