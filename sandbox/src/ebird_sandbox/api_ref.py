@@ -1,0 +1,158 @@
+"""The ``ref`` endpoints: regions, hotspots and the taxonomy."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ebird_sandbox import params, replies, totals, views
+from ebird_sandbox.endpoints import Api, Endpoint
+from ebird_sandbox.regions import TYPES, type_of
+from ebird_sandbox.replies import ApiError, json_reply, reply
+from ebird_sandbox.scopes import Circle, Scope, around, region_scope, unknown_region
+from ebird_sandbox.taxonomy import ROLLOVER_VERSION, VERSIONS
+
+_NAME_FORMATS = ("detailed", "detailednoqual", "full", "namequal", "nameonly", "revdetailed")
+_FORMATS = ("csv", "json")
+_LOCALES = (("en", "English"),)
+_LOCALES_UPDATED = "2025-10-28 09:00"
+
+
+def region_list(api: Api, request: Request) -> Response:
+    """The regions of a type in a region, or in the world."""
+    kind = request.path_params["regionType"].lower()
+    if kind not in TYPES:
+        params.refuse_field("regionType", "Pattern", "regionType is invalid.")
+    found = api.regions.within(kind, request.path_params["parent"])
+    if params.choice(request, "fmt", "json", _FORMATS) == "csv":
+        rows = [("REGION_CODE", "REGION_NAME"), *((r.code, r.name) for r in found)]
+        return reply(request, replies.csv_text(rows), replies.CSV)
+    return json_reply(request, [{"code": r.code, "name": r.name} for r in found])
+
+
+def region_info(api: Api, request: Request) -> Response:
+    """Name and bounds of a region."""
+    code = request.path_params["r"]
+    form = params.choice(request, "regionNameFormat", "full", _NAME_FORMATS)
+    delim = request.query_params.get("delim", ", ")
+    region = api.regions.find(code)
+    if region is None:
+        title = f"No message found under code '{code}' for locale 'en_US'."
+        raise ApiError(500, "http.status.500", title)
+    return json_reply(request, views.region_info(api.regions, region, form, delim))
+
+
+def adjacent(api: Api, request: Request) -> Response:
+    """The neighbours of a region."""
+    code = request.path_params["r"]
+    if api.regions.find(code) is None:
+        raise unknown_region(code)
+    found = api.regions.adjacent(code)
+    return json_reply(request, [{"code": r.code, "name": r.name} for r in found])
+
+
+def _hotspots(api: Api, request: Request, scope: Scope) -> Response:
+    back = None
+    if request.query_params.get("back", "").strip():
+        back = params.integer(request, "back", 1, 1, 30)
+    as_json = params.choice(request, "fmt", "csv", _FORMATS) == "json"
+    found = totals.hotspots(api.world, scope, back)
+    if as_json:
+        return json_reply(request, [views.hotspot_row(hotspot) for hotspot in found])
+    rows = (views.hotspot_csv_row(hotspot) for hotspot in found)
+    return reply(request, replies.csv_text(rows), replies.CSV)
+
+
+def hotspots(api: Api, request: Request) -> Response:
+    """The hotspots of a region."""
+    return _hotspots(api, request, region_scope(api.world, api.regions, request.path_params["r"]))
+
+
+def hotspots_nearby(api: Api, request: Request) -> Response:
+    """The hotspots around a point."""
+    circle = Circle(
+        lat=params.decimal(request, "lat", -90, 90),
+        lng=params.decimal(request, "lng", -180, 180),
+        radius=params.distance(request, 25, 500),
+    )
+    return _hotspots(api, request, around(api.world, circle))
+
+
+def hotspot_info(api: Api, request: Request) -> Response:
+    """One hotspot; nothing at all for a place that is private or unknown."""
+    code = request.path_params["locId"]
+    location = api.world.location(int(code[1:])) if type_of(code) == "location" else None
+    if location is None or not location.is_hotspot:
+        return reply(request, b"")
+    return json_reply(request, api.views.hotspot_info(location))
+
+
+def taxonomy(api: Api, request: Request) -> Response:
+    """The taxa, all of them or some."""
+    known = api.world.taxonomy
+    version = request.query_params.get("version", "").strip() or "latest"
+    versions = {str(v) for v in VERSIONS} | {f"{v:g}" for v in VERSIONS} | {"latest"}
+    if version not in versions | {f"{known.version:g}", str(known.version)}:
+        params.refuse_field("version", "Pattern", "version is invalid.")
+    categories = params.categories(request)
+    wanted = set(params.words_of(request, "species"))
+    found = [
+        taxon
+        for taxon in known.taxa
+        if (not categories or taxon.category in categories) and (not wanted or taxon.code in wanted)
+    ]
+    if params.choice(request, "fmt", "csv", _FORMATS) == "json":
+        return json_reply(request, [views.taxon_form(taxon) for taxon in found])
+    rows = [views.TAXON_HEADER, *(views.taxon_csv_row(taxon) for taxon in found)]
+    return reply(request, replies.csv_text(rows), replies.PLAIN)
+
+
+def taxonomy_versions(api: Api, request: Request) -> Response:
+    """The versions of the taxonomy, the latest first."""
+    latest = api.world.taxonomy.version
+    versions = (*([ROLLOVER_VERSION] if latest == ROLLOVER_VERSION else []), *VERSIONS)
+    found = [{"authorityVer": version, "latest": version == latest} for version in versions]
+    return json_reply(request, found)
+
+
+def forms(api: Api, request: Request) -> Response:
+    """A species and its subspecies groups and forms."""
+    taxon = api.species(request.path_params["speciesCode"])
+    below = api.world.taxonomy.forms.get(taxon.code, [])
+    codes = [t.code for t in below if t.category in ("issf", "form", "intergrade")]
+    return json_reply(request, [taxon.code, *codes])
+
+
+def taxa_locales(_api: Api, request: Request) -> Response:
+    """The languages that common names are known in."""
+    rows = [{"code": code, "name": name, "lastUpdate": _LOCALES_UPDATED} for code, name in _LOCALES]
+    return json_reply(request, rows)
+
+
+def species_groups(api: Api, request: Request) -> Response:
+    """Groups of like birds, here one for each family, with the span of their order."""
+    grouping = request.path_params["grouping"].lower()
+    if grouping not in ("merlin", "ebird"):
+        params.refuse_field("speciesGrouping", "Pattern", "speciesGrouping is invalid.")
+    spans: dict[str, list[int]] = {}
+    for taxon in api.world.taxonomy.taxa:
+        if taxon.family_com_name:
+            spans.setdefault(taxon.family_com_name, []).append(taxon.taxon_order)
+    rows = [
+        {"groupName": name, "groupOrder": order, "taxonOrderBounds": [[min(span), max(span)]]}
+        for order, (name, span) in enumerate(spans.items(), start=1)
+    ]
+    return json_reply(request, rows)
+
+
+ENDPOINTS = (
+    Endpoint("region_list", "/ref/region/list/{regionType}/{parent}", region_list),
+    Endpoint("region_info", "/ref/region/info/{r}", region_info),
+    Endpoint("adjacent", "/ref/adjacent/{r}", adjacent),
+    Endpoint("hotspots_nearby", "/ref/hotspot/geo", hotspots_nearby, needs_key=False),
+    Endpoint("hotspot_info", "/ref/hotspot/info/{locId}", hotspot_info, needs_key=False),
+    Endpoint("hotspots", "/ref/hotspot/{r}", hotspots, needs_key=False),
+    Endpoint("taxonomy", "/ref/taxonomy/ebird", taxonomy, needs_key=False),
+    Endpoint("taxonomy_versions", "/ref/taxonomy/versions", taxonomy_versions, needs_key=False),
+    Endpoint("forms", "/ref/taxon/forms/{speciesCode}", forms),
+    Endpoint("taxa_locales", "/ref/taxa-locales/ebird", taxa_locales),
+    Endpoint("species_groups", "/ref/sppgroup/{grouping}", species_groups, needs_key=False),
+)

@@ -1,0 +1,105 @@
+"""The areas that have birds: how many checklists, hotspots and counties, and which species.
+
+An area is a first-level subdivision. Everything else in the sandbox's world is geography without
+birds. Numbers are of the size that the real places have; nothing in here is eBird data.
+"""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+
+
+@dataclass(frozen=True)
+class County:
+    """A second-level subdivision (or the whole area, where eBird has none)."""
+
+    code: str
+    name: str
+    lat: float
+    lng: float
+    half_lat: float
+    half_lng: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Area:
+    """A first-level subdivision with birds in it."""
+
+    number: int
+    code: str
+    checklists_per_day: float
+    hotspots: int
+    naming: str
+    spring_delay_days: int
+    species: frozenset[str] | None
+    exotics: Mapping[str, str]
+    whole: County | None = None
+
+    @property
+    def country(self) -> str:
+        """The country's code."""
+        return self.code.partition("-")[0]
+
+    @property
+    def counties(self) -> tuple[County, ...]:
+        """Its counties; the area itself, without a code, where eBird has none."""
+        return (self.whole,) if self.whole else _counties().get(self.code, ())
+
+
+def species_of(code: str) -> frozenset[str]:
+    """The codes of the species that an area outside North America has."""
+    lines = [line.split() for line in _read("elsewhere.txt")]
+    return frozenset(word for first, *words in lines if first == code for word in words)
+
+
+def _read(name: str) -> list[str]:
+    return files("ebird_sandbox").joinpath("data", name).read_text(encoding="utf-8").splitlines()
+
+
+_AMERICA = {
+    "rocpig": "N", "eursta": "N", "houspa": "N", "mutswa": "N", "egygoy": "N", "monpar": "P",
+    "musduc": "X", "gragoo": "X", "blkswa": "X", "bargoo": "P", "cockat": "X", "budger": "X",
+}  # fmt: skip
+
+AREAS = (
+    Area(0, "US-DC", 60, 148, "english", 0, None, _AMERICA),
+    Area(1, "US-MA", 165, 760, "english", 9, None, _AMERICA),
+    Area(2, "US-PA", 570, 1650, "english", 4, None, _AMERICA),
+    Area(
+        3, "JP-13", 26, 95, "japanese", 3, species_of("JP-13"),
+        {"rocpig": "N", "blkswa": "X", "mutswa": "N"},
+        County("", "", 35.69, 139.5, 0.12, 0.35, 1),
+    ),
+    Area(
+        4, "VA-", 0.6, 2, "italian", -10, species_of("VA-"), {"monpar": "N", "mutswa": "N"},
+        County("", "", 41.9035, 12.4525, 0.0012, 0.003, 1),
+    ),
+)  # fmt: skip
+
+
+def with_rates(rate: float | None, by_area: Mapping[str, float]) -> tuple[Area, ...]:
+    """The areas with other numbers of checklists a day: for all of them, for some by code."""
+    return tuple(
+        replace(area, checklists_per_day=by_area.get(area.code, rate or area.checklists_per_day))
+        for area in AREAS
+    )
+
+
+@cache
+def _counties() -> dict[str, tuple[County, ...]]:
+    found: dict[str, list[County]] = {}
+    for row in csv.DictReader(_read("counties.csv")):
+        county = County(
+            code=row["code"],
+            name=row["name"],
+            lat=float(row["lat"]),
+            lng=float(row["lng"]),
+            half_lat=float(row["half_lat"]),
+            half_lng=float(row["half_lng"]),
+            share=float(row["share"]),
+        )
+        found.setdefault(county.code.rpartition("-")[0], []).append(county)
+    return {code: tuple(counties) for code, counties in found.items()}

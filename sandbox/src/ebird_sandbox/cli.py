@@ -1,0 +1,105 @@
+"""The command line: what the sandbox is told, and the process that serves it.
+
+Prints exactly one line on stdout, when it is ready: its base address. This module must never
+listen anywhere but on loopback unless told so.
+"""
+
+import argparse
+import socket
+import sys
+from collections.abc import Sequence
+from datetime import date
+from types import FrameType
+
+import uvicorn
+
+from ebird_sandbox.app import create_app
+from ebird_sandbox.areas import AREAS, with_rates
+from ebird_sandbox.checklists import FIRST_DAY, LAST_DAY
+from ebird_sandbox.endpoints import Api
+from ebird_sandbox.world import World, today_at_noon
+
+MOST_PER_DAY = 20_000
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    options = argparse.ArgumentParser(
+        prog="python -m ebird_sandbox", description="A local server that speaks the eBird API."
+    )
+    options.add_argument("--port", type=int, default=8787, help="0 takes a free port")
+    options.add_argument("--host", default="127.0.0.1", help="where to listen")
+    options.add_argument("--seed", type=int, default=1, help="which world")
+    options.add_argument(
+        "--today", type=_day, default=None, help="the day it is there (YYYY-MM-DD); it is noon"
+    )
+    options.add_argument(
+        "--checklists-per-day",
+        type=_rate,
+        action="append",
+        default=[],
+        metavar="[REGION=]N",
+        help="of every area with birds, or of one of them (may be repeated)",
+    )
+    options.add_argument("--token", default=None, help="the only key accepted; otherwise any")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serves until it is told to stop."""
+    options = parser().parse_args(arguments)
+    rates = dict(options.checklists_per_day)
+    areas = with_rates(rates.pop("", None), rates)
+    world = World(options.seed, today_at_noon(options.today or date.today()), areas)  # noqa: DTZ011
+    app = create_app(Api(world), token=options.token)
+    listener = _listen(options.host, options.port)
+    host, port = listener.getsockname()[:2]
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+    server = _Server(config, f"http://{host}:{port}/v2")
+    server.run(sockets=[listener])
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """Says where it is when it is ready, and takes a signal as an order, not as a failure."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        sys.stdout.write(f"{self._url}\n")
+        sys.stdout.flush()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # uvicorn raises the signal again after it has shut down, which would look like a crash.
+        super().handle_exit(sig, frame)
+        self._captured_signals.clear()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.create_server((host, port), backlog=512)
+    listener.set_inheritable(True)
+    return listener
+
+
+def _day(text: str) -> date:
+    day = date.fromisoformat(text)
+    if not FIRST_DAY <= day <= LAST_DAY:
+        message = f"not between {FIRST_DAY} and {LAST_DAY}: {text}"
+        raise argparse.ArgumentTypeError(message)
+    return day
+
+
+def _rate(text: str) -> tuple[str, float]:
+    code, _, number = text.rpartition("=")
+    rate = float(number)
+    if code and code not in {area.code for area in AREAS}:
+        known = ", ".join(area.code for area in AREAS)
+        message = f"no birds in {code}; there are in {known}"
+        raise argparse.ArgumentTypeError(message)
+    if not 0 <= rate <= MOST_PER_DAY:
+        message = f"not between 0 and {MOST_PER_DAY}: {number}"
+        raise argparse.ArgumentTypeError(message)
+    return code, rate

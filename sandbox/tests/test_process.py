@@ -1,0 +1,46 @@
+"""The sandbox as a process: ready when it says so, and gone when it is told to go."""
+
+import signal
+from datetime import date
+
+import pytest
+import requests
+
+from ebird_sandbox.process import running_sandbox
+
+KEY = {"X-eBirdApiToken": "any"}
+
+
+@pytest.mark.parametrize("order", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_cleanly_on_a_signal(order: signal.Signals) -> None:
+    with running_sandbox(today=date(2026, 5, 20)) as sandbox:
+        assert requests.get(f"{sandbox.url}/ref/taxonomy/versions", timeout=10).ok
+        sandbox.process.send_signal(order)
+        assert sandbox.process.wait(10) == 0
+
+
+def test_a_bad_option_stops_the_start_and_is_reported() -> None:
+    with pytest.raises(RuntimeError, match="exit code 2"), running_sandbox(extra=["--today", "x"]):
+        pass
+
+
+def test_with_a_token_no_other_key_opens() -> None:
+    with running_sandbox(today=date(2026, 5, 20), extra=["--token", "right"]) as sandbox:
+        path = f"{sandbox.url}/product/lists/US-DC"
+        assert requests.get(path, headers=KEY, timeout=10).status_code == 403
+        assert requests.get(path, headers={"x-ebirdapitoken": "right"}, timeout=10).ok
+        assert requests.get(path, params={"key": "right"}, timeout=10).ok
+
+
+def test_without_a_key_the_answer_is_403_and_empty() -> None:
+    with running_sandbox(today=date(2026, 5, 20)) as sandbox:
+        answer = requests.get(f"{sandbox.url}/product/lists/US-DC", timeout=10)
+        assert (answer.status_code, answer.content) == (403, b"")
+        assert "content-type" not in answer.headers
+
+
+def test_checklists_per_day_can_be_set_for_one_region() -> None:
+    rates = ["--checklists-per-day", "US-DC=400"]
+    with running_sandbox(today=date(2026, 5, 20), extra=rates) as sandbox:
+        url = f"{sandbox.url}/product/stats/US-DC/2026/5/13"
+        assert 250 < requests.get(url, headers=KEY, timeout=30).json()["numChecklists"] < 500
