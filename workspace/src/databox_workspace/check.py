@@ -7,7 +7,7 @@ partitions on the two sides of an edge, and locations whose libraries are too fa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -21,10 +21,10 @@ from dagster._core.definitions.assets.graph.remote_asset_graph import (
 from dagster._core.workspace.context import BaseWorkspaceRequestContext, WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
-from databox_shared.edges import EDGES
+from databox_shared.edges import EDGES, Edge
 
 
-def check_workspace(workspace: Path) -> list[str]:
+def check_workspace(workspace: Path, edges: Sequence[Edge] = EDGES) -> list[str]:
     """Return one sentence for each thing that is wrong; an empty list is a sound workspace."""
     with (
         dg.DagsterInstance.local_temp() as instance,
@@ -40,7 +40,7 @@ def check_workspace(workspace: Path) -> list[str]:
             *_key_errors(graph),
             *_check_errors(graph),
             *_partition_errors(graph),
-            *_edge_errors(graph),
+            *_edge_errors(graph, edges),
             *_version_errors(context),
         ]
 
@@ -103,8 +103,8 @@ def _partition_errors(graph: RemoteWorkspaceAssetGraph) -> Iterator[str]:
                 )
 
 
-def _edge_errors(graph: RemoteWorkspaceAssetGraph) -> Iterator[str]:
-    for edge in EDGES:
+def _edge_errors(graph: RemoteWorkspaceAssetGraph, edges: Sequence[Edge]) -> Iterator[str]:
+    for edge in edges:
         for key in edge.keys:
             owners = (
                 {
