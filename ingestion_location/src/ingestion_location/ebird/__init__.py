@@ -1,0 +1,1 @@
+"""Everything about one source, eBird: its API, what it said, and the tables made from that."""

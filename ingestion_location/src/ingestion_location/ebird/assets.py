@@ -1,0 +1,174 @@
+"""The op `ebird_assets`: fetch, load, publish, announce, in this order, for the days of a run.
+
+It is a plain `multi_asset` with a spec per contracted table in dagster-dlt's manner. Not
+`@dlt_assets`: that needs a dlt source and pipeline when definitions are loaded, which doubles the
+time in which a code server loads this location (2.4 s against 1.2 s for `import dagster`).
+It must never announce a day before the snapshot that holds it is in place.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import Any
+
+import dagster as dg
+
+from databox_shared import handoff, snapshots
+from databox_shared.contracts import RAW, Table, contract
+from databox_shared.days import daily_partitions, format_days, run_days
+from databox_shared.settings import Settings, load_settings
+from ingestion_location.ebird.api import EbirdApi
+from ingestion_location.ebird.fetch import Fetcher
+from ingestion_location.ebird.ingest import DayLoad, Ingest, SnapshotLoad
+from ingestion_location.ebird.landing import Landing
+from ingestion_location.ebird.ledger import claim_source, due_days, reads_before
+from ingestion_location.ebird.tables import DAY_TABLES, RAW_TABLES, SNAPSHOT_TABLES
+
+LOCATION = "ingestion"
+GROUP = "ebird"
+POOL = "ingestion_duckdb"
+
+READ_DATE_TAG = "databox/read_date"
+"""The local date that a run is for (ISO). A run with the same one decides and reads the same."""
+
+
+def _spec(table: Table) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key=table.asset_key,
+        description=f"{table.description}\n\nGrain: {table.grain}.",
+        group_name=GROUP,
+        owners=[table.owner],
+        kinds={"dlt", "duckdb"},
+        partitions_def=daily_partitions if table.day_column else None,
+        skippable=True,
+        metadata={
+            "dagster/column_schema": table.column_schema,
+            "dagster/table_name": table.full_name,
+            "dagster/storage_kind": "duckdb",
+        },
+    )
+
+
+def _specs() -> list[dg.AssetSpec]:
+    tables = contract(RAW).tables
+    if set(tables) != set(RAW_TABLES):
+        differing = ", ".join(sorted(set(tables) ^ set(RAW_TABLES)))
+        msg = f"the contract {RAW} and the raw tables of ingestion differ in: {differing}"
+        raise dg.DagsterInvalidDefinitionError(msg)
+    return [_spec(table) for table in tables.values()]
+
+
+@dg.multi_asset(
+    name="ebird_assets",
+    specs=_specs(),
+    can_subset=True,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool=POOL,
+)
+def ebird_assets(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+    """Bring the run's days, and what is true now, from the eBird API into the raw tables."""
+    settings = load_settings()
+    handoff.begin(context)
+    read_date = _read_date(context, settings)
+    selected = {key.path[-1] for key in context.selected_asset_keys}
+    days: list[DayLoad] = []
+    now: SnapshotLoad | None = None
+    report = context.log.info
+    with snapshots.writing(settings, LOCATION, on_wait=report) as writer:
+        with EbirdApi(settings) as api:
+            claim_source(writer.path, api.source)
+            landing = Landing(settings.hidden_dir / LOCATION / "landing" / api.source)
+            fetcher = Fetcher(api, landing, read_date, report)
+            ingest = Ingest(settings, writer.path, fetcher, report)
+            if selected.intersection(DAY_TABLES):
+                days = _load_days(context, ingest, read_date)
+            if selected.intersection(SNAPSHOT_TABLES):
+                now = ingest.snapshots()
+        published = writer.publish(run_id=context.run_id, contract_names=[RAW], source=api.source)
+    _announce_days(context, days, published.id)
+    if now is not None:
+        yield from _announce_snapshots(now, published.id, selected)
+
+
+def _read_date(context: dg.AssetExecutionContext, settings: Settings) -> date:
+    """The date that the run is for, written on the run so that a retry is for the same."""
+    text = context.run.tags.get(READ_DATE_TAG)
+    if text is None:
+        today = datetime.now(settings.timezone).date()
+        context.instance.add_run_tags(context.run_id, {READ_DATE_TAG: today.isoformat()})
+        return today
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        msg = f"the tag {READ_DATE_TAG} holds {text!r}; write a date such as 2026-11-21"
+        raise dg.Failure(msg, allow_retries=False) from None
+
+
+def _load_days(context: dg.AssetExecutionContext, ingest: Ingest, read_date: date) -> list[DayLoad]:
+    asked = run_days(context)
+    report = context.log.info
+    if asked is not None:
+        report(f"days asked for: {format_days(asked)}")
+        return ingest.days(asked, is_daily=False)
+    known = reads_before(ingest.working_file, read_date)
+    due = due_days(ingest.settings.ebird_regions, known, read_date)
+    report(f"daily run of {read_date}: {_reasons(due)}")
+    return ingest.days(list(due), is_daily=True)
+
+
+def _reasons(due: Mapping[date, str]) -> str:
+    by_reason: dict[str, list[date]] = {}
+    for day, reason in due.items():
+        by_reason.setdefault(reason, []).append(day)
+    return "; ".join(f"{format_days(days)} ({reason})" for reason, days in by_reason.items())
+
+
+def _announce_days(
+    context: dg.AssetExecutionContext, loads: list[DayLoad], snapshot_id: int
+) -> None:
+    report = context.log.info
+    for load in loads:
+        for table in DAY_TABLES:
+            context.log_event(
+                dg.AssetMaterialization(
+                    asset_key=dg.AssetKey([RAW, table]),
+                    partition=load.day.isoformat(),
+                    metadata={
+                        "dagster/partition_row_count": load.rows[table],
+                        "rows": load.rows[table],
+                        "completeness": load.completeness,
+                        "is_capped": load.is_capped,
+                        "calls_made": load.calls_made,
+                        "calls_saved": load.calls_saved,
+                        "landing": _landing(load, table),
+                        "databox/snapshot_id": snapshot_id,
+                    },
+                )
+            )
+    if loads:
+        report(
+            f"announced {len(loads)} day(s) in snapshot {snapshot_id}: "
+            f"{sum(load.rows['observations'] for load in loads)} observations, "
+            f"{sum(load.calls_made for load in loads)} calls made, "
+            f"{sum(load.calls_saved for load in loads)} saved"
+        )
+
+
+def _landing(load: DayLoad, table: str) -> dg.MetadataValue[Any]:
+    paths = [str(read.stats if table == "region_stats" else read.views) for read in load.reads]
+    return dg.MetadataValue.path(paths[0]) if len(paths) == 1 else dg.MetadataValue.json(paths)
+
+
+def _announce_snapshots(
+    load: SnapshotLoad, snapshot_id: int, selected: set[str]
+) -> Iterator[dg.MaterializeResult[Any]]:
+    for table in SNAPSHOT_TABLES:
+        if table in selected:
+            yield dg.MaterializeResult(
+                asset_key=dg.AssetKey([RAW, table]),
+                metadata={
+                    "dagster/row_count": load.rows[table],
+                    "calls_made": load.read.calls_made,
+                    "calls_saved": load.read.calls_saved,
+                    "databox/snapshot_id": snapshot_id,
+                },
+            )

@@ -1,0 +1,232 @@
+"""Fetch: from the API into landing files, and nothing else.
+
+A day is read as its control totals, its lists of checklists (split where the cap of 200 cut them)
+and every checklist's own page. It must never ask for what a landing file holds, and never take an
+error for an empty answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ingestion_location.ebird.api import CONCURRENCY, EbirdApi, EbirdError, with_query
+from ingestion_location.ebird.landing import Landing, LandingFile
+
+LIST_CAP = 200
+REREAD_AGES = (1, 2, 3, 7, 14, 30)
+"""Ages in days at which a day is read again: late and edited checklists become rare with time."""
+
+_REPORT_EVERY = 100
+
+
+class FetchError(Exception):
+    """Something could not be read; the message names the region, the day and the cause."""
+
+
+@dataclass(frozen=True)
+class DayRead:
+    """One region's day in landing files, complete."""
+
+    region: str
+    day: date
+    stats: Path
+    lists: Path
+    views: Path
+    calls_made: int
+    calls_saved: int
+
+
+@dataclass
+class SnapshotRead:
+    """What is true now rather than on a day, in landing files by resource, complete."""
+
+    files: dict[str, list[Path]] = field(default_factory=dict[str, list[Path]])
+    taxonomy_version: float = 0.0
+    calls_made: int = 0
+    calls_saved: int = 0
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    """Reads days and snapshots on one read date; `report` gets a short line now and then."""
+
+    api: EbirdApi
+    landing: Landing
+    read_date: date
+    report: Callable[[str], object]
+
+    def day(self, region: str, day: date) -> DayRead:
+        """Read one region's day. Raises `FetchError` with the region, the day and the cause."""
+        read = self._held(region, day) or self.read_date.isoformat()
+        stats, lists, views = (
+            self.landing.file(resource, region, day, read) for resource in _DAY_RESOURCES
+        )
+        try:
+            total, found = self._list_day(stats, lists, region, day)
+            self._view_all(views, found, f"{region} {day}")
+        except EbirdError as error:
+            msg = f"{region} {day}: {error}"
+            raise FetchError(msg) from error
+        finally:
+            for file in (stats, lists, views):
+                file.close()
+        made, saved = (
+            sum(file.made for file in (stats, lists, views)),
+            sum(file.saved for file in (stats, lists, views)),
+        )
+        self.report(f"{region} {day}: {len(found)} of {total} checklists, {made} calls")
+        return DayRead(region, day, stats.path, lists.path, views.path, made, saved)
+
+    def snapshots(self, regions: Sequence[str]) -> SnapshotRead:
+        """Read the unpartitioned resources of all regions. Raises `FetchError`."""
+        read = SnapshotRead()
+
+        def gather(resource: str, region: str, path: str, version: str | None = None) -> Any:
+            file, body = self._gather(resource, region, path, version)
+            read.files.setdefault(resource, []).append(file.path)
+            read.calls_made += file.made
+            read.calls_saved += file.saved
+            return body
+
+        for region in regions:
+            gather("recent", region, _recent(region))
+            gather("notable", region, _notable(region))
+            gather("hotspots", region, _hotspots(region))
+            gather("region_info", region, f"ref/region/info/{region}")
+            if level := _level_below(region):
+                gather("region_list", region, f"ref/region/list/{level}/{region}")
+        versions = gather("taxonomy_versions", _WORLD, "ref/taxonomy/versions")
+        read.taxonomy_version = version = _latest(versions)
+        # a version never changes, so it is asked for once, not once a day
+        gather("taxa", _WORLD, _taxonomy(version), version=str(version))
+        self.report(f"snapshots of {', '.join(regions)}: {read.calls_made} calls")
+        return read
+
+    def _held(self, region: str, day: date) -> str | None:
+        """The read date of landing files that are still good, so that no call is needed."""
+        reads = [set(self.landing.reads(name, region, day)) for name in _DAY_RESOURCES]
+        complete = (date.fromisoformat(read) for read in set.intersection(*reads))
+        held = max((read for read in complete if read <= self.read_date), default=None)
+        if held is None or is_due(day, last_read=held, today=self.read_date):
+            return None
+        return held.isoformat()
+
+    def _list_day(
+        self, stats: LandingFile, lists: LandingFile, region: str, day: date
+    ) -> tuple[int, list[str]]:
+        """The day's control total, and the ids of all its checklists that can be found."""
+        stats.open()
+        total = stats.ask(self.api, f"product/stats/{region}/{_slashed(day)}")["numChecklists"]
+        stats.complete()
+        was_complete = lists.is_complete
+        lists.open()
+        if was_complete:
+            lists.saved += len(lists.bodies)
+        else:
+            self._split(lists, region, day, total)
+            lists.complete()
+        return total, sorted(_sub_ids(lists))
+
+    def _split(self, lists: LandingFile, place: str, day: date, total: int) -> None:
+        """List a place, and its parts where the list was cut."""
+        path = with_query(f"product/lists/{place}/{_slashed(day)}", maxResults=LIST_CAP)
+        rows = lists.ask(self.api, path)
+        if len(rows) < LIST_CAP or len(_sub_ids(lists)) >= total or place.startswith("L"):
+            return
+        for part in self._parts(place, day):
+            self._split(lists, part, day, total)
+
+    def _parts(self, region: str, day: date) -> list[str]:
+        """The sub-regions of a region, or its hotspots where there are none."""
+        if level := _level_below(region):
+            path = f"ref/region/list/{level}/{region}"
+            if children := self._gather("region_list", region, path)[1]:
+                return [child["code"] for child in children]
+        _, hotspots = self._gather("hotspots", region, _hotspots(region))
+        # a hotspot that nobody has visited since cannot have a checklist of that day
+        visited = (spot for spot in hotspots if spot.get("latestObsDt", "") >= day.isoformat())
+        return [spot["locId"] for spot in visited]
+
+    def _view_all(self, views: LandingFile, sub_ids: list[str], where: str) -> None:
+        if views.is_complete:
+            views.saved += len(sub_ids)
+            return
+        views.open()
+        with ThreadPoolExecutor(CONCURRENCY) as pool:
+            futures = [
+                pool.submit(views.ask, self.api, f"product/checklist/view/{sub_id}")
+                for sub_id in sub_ids
+            ]
+            try:
+                for number, future in enumerate(futures, start=1):
+                    future.result()
+                    if number % _REPORT_EVERY == 0:
+                        self.report(f"{where}: {number} of {len(futures)} checklists")
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        views.complete()
+
+    def _gather(
+        self, resource: str, region: str, path: str, read: str | None = None
+    ) -> tuple[LandingFile, Any]:
+        """One unpartitioned resource that is one answer."""
+        file = self.landing.file(resource, region, None, read or self.read_date.isoformat())
+        try:
+            file.open()
+            body = file.ask(self.api, path)
+            file.complete()
+        except EbirdError as error:
+            msg = f"{region} {resource}: {error}"
+            raise FetchError(msg) from error
+        finally:
+            file.close()
+        return file, body
+
+
+def is_due(day: date, *, last_read: date, today: date, ages: Iterable[int] = REREAD_AGES) -> bool:
+    """Whether a day that was read on `last_read` has reached an age at which it is read again."""
+    before, now = (last_read - day).days, (today - day).days
+    return any(before < age <= now for age in ages)
+
+
+_DAY_RESOURCES = ("stats", "lists", "views")
+_WORLD = "world"
+
+
+def _sub_ids(lists: LandingFile) -> set[str]:
+    return {row["subId"] for rows in lists.bodies for row in rows}
+
+
+def _slashed(day: date) -> str:
+    return f"{day.year}/{day.month}/{day.day}"
+
+
+def _level_below(region: str) -> str | None:
+    return {0: "subnational1", 1: "subnational2"}.get(region.count("-"))
+
+
+def _recent(region: str) -> str:
+    return with_query(f"data/obs/{region}/recent", back=30, includeProvisional="true")
+
+
+def _notable(region: str) -> str:
+    return with_query(f"data/obs/{region}/recent/notable", back=30, detail="full")
+
+
+def _hotspots(region: str) -> str:
+    return with_query(f"ref/hotspot/{region}", fmt="json")
+
+
+def _taxonomy(version: float) -> str:
+    return with_query("ref/taxonomy/ebird", fmt="json", version=version)
+
+
+def _latest(versions: list[dict[str, Any]]) -> float:
+    """The version that `ref/taxonomy/versions` marks as the latest."""
+    return max(float(entry["authorityVer"]) for entry in versions if entry["latest"])

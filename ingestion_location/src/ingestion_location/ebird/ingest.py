@@ -1,0 +1,157 @@
+"""One run's work on its data, without Dagster: days and snapshots, fetched and loaded in batches.
+
+It decides nothing about which days: it is told. It never publishes; what it returns is what may
+be announced after the caller has published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from databox_shared.settings import Settings
+from ingestion_location.ebird.fetch import DayRead, Fetcher, SnapshotRead
+from ingestion_location.ebird.ledger import record_reads
+from ingestion_location.ebird.load import Scope, connect, load
+from ingestion_location.ebird.tables import DAY_TABLES, SNAPSHOT_TABLES
+
+# a dlt run costs 0.3 s however small it is, and its rows pass through memory
+DAYS_PER_LOAD = 30
+BYTES_PER_LOAD = 48 * 1024 * 1024
+
+
+@dataclass
+class DayLoad:
+    """One day of all regions, loaded. `rows` by table."""
+
+    day: date
+    reads: list[DayRead]
+    rows: dict[str, int]
+    num_checklists: int
+    listed_checklists: int
+    is_capped: bool
+
+    @property
+    def completeness(self) -> float:
+        """Share of eBird's own number of checklists that was loaded, in percent."""
+        if not self.num_checklists:
+            return 100.0
+        return round(100.0 * self.rows["checklists"] / self.num_checklists, 2)
+
+    @property
+    def calls_made(self) -> int:
+        """Questions that were put to the API for this day."""
+        return sum(read.calls_made for read in self.reads)
+
+    @property
+    def calls_saved(self) -> int:
+        """Questions that a landing file answered."""
+        return sum(read.calls_saved for read in self.reads)
+
+
+@dataclass
+class SnapshotLoad:
+    """The unpartitioned tables, loaded. `rows` by table."""
+
+    read: SnapshotRead
+    rows: dict[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """Fetches and loads into one working file; the caller holds the location's writer lock."""
+
+    settings: Settings
+    working_file: Path
+    fetcher: Fetcher
+    report: Callable[[str], object]
+
+    def days(self, days: Sequence[date], *, is_daily: bool) -> list[DayLoad]:
+        """Fetch and load these days of every region. A batch that is loaded stays loaded."""
+        loads: list[DayLoad] = []
+        for batch in _batches(self._fetched(days)):
+            loads += self._load_days(batch)
+            record_reads(
+                self.working_file,
+                [(read.region, read.day) for read in batch],
+                self.fetcher.read_date,
+                is_daily=is_daily,
+            )
+        return loads
+
+    def snapshots(self) -> SnapshotLoad:
+        """Fetch and load what is true now rather than on a day."""
+        regions = self.settings.ebird_regions
+        read = self.fetcher.snapshots(regions)
+        by_region: list[Scope] = [(region,) for region in regions]
+        counts = load(
+            self.working_file,
+            read.files,
+            SNAPSHOT_TABLES,
+            dict.fromkeys(("recent_observations", "notable_observations", "hotspots"), by_region),
+            dlt_dir=self.settings.dlt_dir,
+        )
+        return SnapshotLoad(read, {name: count.total() for name, count in counts.items()})
+
+    def _fetched(self, days: Sequence[date]) -> Iterator[list[DayRead]]:
+        for day in days:
+            yield [self.fetcher.day(region, day) for region in self.settings.ebird_regions]
+
+    def _load_days(self, batch: Sequence[DayRead]) -> list[DayLoad]:
+        files = {
+            "stats": [read.stats for read in batch],
+            "lists": [read.lists for read in batch],
+            "views": [read.views for read in batch],
+        }
+        scopes: list[Scope] = [(read.region, read.day) for read in batch]
+        counts = load(
+            self.working_file,
+            files,
+            DAY_TABLES,
+            dict.fromkeys(DAY_TABLES, scopes),
+            dlt_dir=self.settings.dlt_dir,
+        )
+        totals = self._control_totals(batch)
+        loads: list[DayLoad] = []
+        for day in sorted({read.day for read in batch}):
+            reads = [read for read in batch if read.day == day]
+            rows = {
+                table: sum(counts[table][read.region, day] for read in reads)
+                for table in DAY_TABLES
+            }
+            loads.append(DayLoad(day, reads, rows, *totals[day]))
+        self.report(
+            f"loaded {len(loads)} day(s): {sum(load.rows['checklists'] for load in loads)} "
+            f"checklists, {sum(load.rows['observations'] for load in loads)} observations"
+        )
+        return loads
+
+    def _control_totals(self, batch: Sequence[DayRead]) -> dict[date, tuple[int, int, bool]]:
+        with connect(self.working_file) as connection:
+            rows = connection.execute(
+                "SELECT obs_date, sum(num_checklists)::BIGINT, sum(listed_checklists)::BIGINT, "
+                "bool_or(is_capped) FROM ebird_raw.region_stats "
+                "WHERE list_contains(?, obs_date) AND list_contains(?, region_code) GROUP BY ALL",
+                [
+                    sorted({read.day for read in batch}),
+                    sorted({read.region for read in batch}),
+                ],
+            ).fetchall()
+        return {day: (expected, listed, capped) for day, expected, listed, capped in rows}
+
+
+def _batches(days: Iterable[list[DayRead]]) -> Iterator[list[DayRead]]:
+    """Group the days so that one load stays small enough for memory."""
+    batch: list[DayRead] = []
+    size = number = 0
+    for reads in days:
+        batch += reads
+        number += 1
+        size += sum(read.views.stat().st_size for read in reads)
+        if number >= DAYS_PER_LOAD or size >= BYTES_PER_LOAD:
+            yield batch
+            batch, size, number = [], 0, 0
+    if batch:
+        yield batch

@@ -1,0 +1,186 @@
+"""Load: from landing files into the working file, through dlt, in Arrow.
+
+The types are the contract's and frozen. A load replaces whole days (or whole snapshots), so a row
+that was withdrawn upstream is withdrawn here, and loading the same files again changes nothing.
+It must never be run by two processes at once: the caller holds the location's writer lock.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from databox_shared.contracts import RAW
+from ingestion_location.ebird.tables import RAW_TABLES, Files, RawTable, select, source_views
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+ROWS_AT_ONCE = 100_000
+
+_DLT_ENVIRONMENT = {
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+    "DESTINATION__REPLACE_STRATEGY": "insert-from-staging",
+    # a snapshot is a copy of the whole file: no second copy of the rows in it
+    "LOAD__TRUNCATE_STAGING_DATASET": "true",
+}
+
+
+class LoadError(Exception):
+    """Landing files do not fit the contract; the message names the table and the cause."""
+
+
+Scope = tuple[object, ...]
+"""The values of a table's scope columns: (region, day), or (region,)."""
+
+Counts = dict[str, Counter[Scope]]
+"""Rows by table and scope."""
+
+
+def load(
+    working_file: Path,
+    files: Files,
+    tables: Sequence[str],
+    scopes: Mapping[str, Sequence[Scope]],
+    *,
+    dlt_dir: Path,
+) -> Counts:
+    """Replace the given scopes of `tables` by what is in `files`; returns the rows of each.
+
+    A scope that nothing was said about is emptied. Raises `LoadError`.
+    """
+    chosen = [RAW_TABLES[name] for name in tables]
+    counts: Counts = {name: Counter() for name in tables}
+    with _landed(files) as landed, _pipeline(working_file, dlt_dir) as pipeline:
+        _run(pipeline, [_resource(table, landed, counts[table.name]) for table in chosen])
+    with connect(working_file) as connection:
+        for table in chosen:
+            empty = [
+                scope for scope in scopes.get(table.name, ()) if scope not in counts[table.name]
+            ]
+            if empty:
+                where = " AND ".join(f"{column} = ?" for column in table.scope)
+                delete = f"DELETE FROM {table.contract.full_name} WHERE {where}"  # noqa: S608
+                connection.executemany(delete, [list(scope) for scope in empty])
+    return counts
+
+
+def connect(file: Path) -> duckdb.DuckDBPyConnection:
+    """A connection to the working file, to be closed before anything is published."""
+    import duckdb
+
+    return duckdb.connect(file)
+
+
+@contextmanager
+def _landed(files: Files) -> Generator[duckdb.DuckDBPyConnection]:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        # landing files are named by the caller; nothing is to be installed or downloaded
+        connection.execute("SET autoinstall_known_extensions = false")
+        for statement in source_views(files):
+            connection.execute(statement)
+        yield connection
+
+
+@contextmanager
+def _pipeline(working_file: Path, dlt_dir: Path) -> Generator[Any]:
+    """A pipeline in a folder of its own: two that shared one lost rows without a word."""
+    os.environ.update(_DLT_ENVIRONMENT)
+    import dlt
+
+    dlt_dir.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=dlt_dir))
+    yield dlt.pipeline(
+        pipeline_name="ebird",
+        pipelines_dir=str(folder),
+        destination=dlt.destinations.duckdb(str(working_file)),
+        dataset_name=RAW,
+    )
+    # after a failure the folder stays, for whoever looks into it
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(pipeline: Any, resources: list[Any]) -> None:
+    from dlt.pipeline.exceptions import PipelineStepFailed
+
+    try:
+        pipeline.run(
+            resources,
+            loader_file_format="parquet",
+            schema_contract={"columns": "evolve", "data_type": "freeze"},
+        )
+    except PipelineStepFailed as failure:
+        cause: BaseException | None = failure
+        while cause is not None and not isinstance(cause, LoadError):
+            cause = cause.__cause__
+        # dlt wraps a sentence in three exceptions; the innermost is the one that says something
+        raise cause or LoadError(f"{RAW}: {failure}") from failure
+
+
+def _resource(table: RawTable, landed: duckdb.DuckDBPyConnection, count: Counter[Scope]) -> Any:
+    import dlt
+
+    disposition: Any = (
+        # the query gives every key once, so dlt need not look again
+        {"disposition": "merge", "strategy": "delete-insert", "deduplicated": True}
+        if table.scope
+        else "replace"
+    )
+    return dlt.resource(
+        _read(table, landed, count),
+        name=table.name,
+        write_disposition=disposition,
+        primary_key=table.contract.key,
+        merge_key=table.scope or (),
+    )
+
+
+def _read(
+    table: RawTable, landed: duckdb.DuckDBPyConnection, count: Counter[Scope]
+) -> Iterator[pa.Table]:
+    import duckdb
+    import pyarrow as pa
+
+    schema = _arrow_schema(table)
+    try:
+        reader = landed.cursor().execute(select(table)).fetch_record_batch(ROWS_AT_ONCE)
+        # a table without a row still has to exist
+        yield schema.empty_table()
+        for batch in reader:
+            part = pa.Table.from_batches([batch]).cast(schema)
+            groups = part.group_by(list(table.scope)).aggregate([([], "count_all")]).to_pylist()
+            for group in groups:
+                count[tuple(group[name] for name in table.scope)] += group["count_all"]
+            yield part
+    except (duckdb.Error, pa.ArrowInvalid, ValueError) as error:
+        msg = f"{table.contract.full_name}: the API's answers do not fit the contract: {error}"
+        raise LoadError(msg) from error
+
+
+def _arrow_schema(table: RawTable) -> pa.Schema:
+    """The contract's types, from which dlt makes the table's."""
+    import pyarrow as pa
+
+    types = {
+        "VARCHAR": pa.string(),
+        "BIGINT": pa.int64(),
+        "DOUBLE": pa.float64(),
+        "BOOLEAN": pa.bool_(),
+        "DATE": pa.date32(),
+        "TIMESTAMP": pa.timestamp("us"),
+    }
+    return pa.schema(
+        [
+            pa.field(column.name, types[column.type], nullable=not column.required)
+            for column in table.contract.columns
+        ]
+    )

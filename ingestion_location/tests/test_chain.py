@@ -1,0 +1,79 @@
+"""The location's job against a running sandbox, from the API to a published snapshot."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from databox_shared import snapshots
+from databox_shared.contracts import RAW, contract
+from databox_shared.settings import load_settings
+from ingestion_location.definitions import defs
+
+from .conftest import SANDBOX_TODAY
+
+TAGS = {"databox/read_date": SANDBOX_TODAY.isoformat()}
+
+
+def run_daily(instance: dg.DagsterInstance, **tags: str) -> dg.ExecuteInProcessResult:
+    job = defs.resolve_job_def("daily_ebird_pipeline")
+    return job.execute_in_process(instance=instance, tags={**TAGS, **tags}, raise_on_error=False)
+
+
+def content(table: str) -> list[tuple[object, ...]]:
+    with (
+        snapshots.reading(load_settings(), "ingestion") as snapshot,
+        duckdb.connect(snapshot.path, read_only=True) as connection,
+    ):
+        return connection.execute(f"SELECT * FROM {RAW}.{table} ORDER BY ALL").fetchall()
+
+
+@pytest.fixture
+def instance() -> dg.DagsterInstance:
+    return dg.DagsterInstance.ephemeral()
+
+
+@pytest.fixture(autouse=True)
+def api(sandbox_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EBIRD_API_URL", sandbox_url)
+
+
+def test_the_first_run_loads_fourteen_days_and_a_second_changes_nothing(
+    instance: dg.DagsterInstance,
+) -> None:
+    assert run_daily(instance).success
+    days = {row[0] for row in instance_days(instance)}
+    expected = {SANDBOX_TODAY - timedelta(days=n) for n in range(1, 15)}
+    assert days == {day.isoformat() for day in expected}
+    first = {table: content(table) for table in contract(RAW).tables}
+    assert all(first.values())
+
+    assert run_daily(instance).success
+    assert {table: content(table) for table in contract(RAW).tables} == first
+    newest = instance.fetch_materializations(dg.AssetKey([RAW, "observations"]), limit=14).records
+    for record in newest:
+        assert record.asset_materialization is not None
+        metadata = record.asset_materialization.metadata
+        assert metadata["calls_made"].value == 0
+        assert metadata["completeness"].value == 100.0
+        assert metadata["databox/snapshot_id"].value == 2
+
+
+def test_a_tag_with_gaps_loads_and_announces_exactly_its_days(
+    instance: dg.DagsterInstance,
+) -> None:
+    assert run_daily(instance, **{"databox/days": "2026-11-02,2026-11-20"}).success
+    assert {row[0] for row in instance_days(instance)} == {"2026-11-02", "2026-11-20"}
+    assert {row[1] for row in content("region_stats")} == {date(2026, 11, 2), date(2026, 11, 20)}
+
+
+def test_no_dlt_folder_is_left_after_a_success(instance: dg.DagsterInstance, home: Path) -> None:
+    assert run_daily(instance, **{"databox/days": "2026-11-20"}).success
+    assert list((home / "dlt").iterdir()) == []
+
+
+def instance_days(instance: dg.DagsterInstance) -> list[tuple[str | None]]:
+    records = instance.fetch_materializations(dg.AssetKey([RAW, "checklists"]), limit=1000).records
+    return [(record.partition_key,) for record in records]
