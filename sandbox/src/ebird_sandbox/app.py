@@ -4,7 +4,8 @@ This module must never let a traceback out, and must never know what an endpoint
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,8 +14,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ebird_sandbox import api_obs, api_product, api_ref
+from ebird_sandbox.admin import Admin
+from ebird_sandbox.broken import broken, failure
 from ebird_sandbox.endpoints import Api, Endpoint
+from ebird_sandbox.faults import Fault, Faults
 from ebird_sandbox.replies import ApiError, error_reply, forbidden_reply, no_endpoint
+from ebird_sandbox.requestlog import RequestLog, without_key
 
 BASES = ("/v2", "/ws2.0")
 ENDPOINTS = (*api_obs.ENDPOINTS, *api_product.ENDPOINTS, *api_ref.ENDPOINTS)
@@ -22,13 +27,28 @@ KEY_HEADER = "x-ebirdapitoken"
 _log = logging.getLogger(__name__)
 
 
-def create_app(api: Api, token: str | None = None) -> Starlette:
-    """The application; with a token, only that key opens it."""
+@dataclass
+class Serving:
+    """What the server needs besides the world."""
+
+    token: str | None = None
+    """The only key that opens it; without one, any key does."""
+    admin: bool = False
+    faults: Sequence[Fault] = ()
+
+
+def create_app(api: Api, serving: Serving | None = None) -> Starlette:
+    """The application."""
+    serving = serving or Serving()
+    log = RequestLog()
+    faults = Faults(api.world.seed, [endpoint.name for endpoint in ENDPOINTS], serving.faults)
+    desk = _Desk(api, serving.token, faults, log)
     routes = [
-        Route(base + endpoint.path, _endpoint(api, endpoint, token), methods=["GET"])
+        Route(base + endpoint.path, desk.serving(endpoint), methods=["GET"])
         for base in BASES
         for endpoint in ENDPOINTS
     ]
+    routes += Admin(api, faults, log).routes() if serving.admin else []
     app = Starlette(
         routes=routes,
         exception_handlers={HTTPException: _http_error, Exception: _crash},
@@ -37,23 +57,40 @@ def create_app(api: Api, token: str | None = None) -> Starlette:
     return app
 
 
-def _endpoint(
-    api: Api, endpoint: Endpoint, token: str | None
-) -> Callable[[Request], Awaitable[Response]]:
-    async def answer(request: Request) -> Response:
-        if endpoint.needs_key and not _opens(request, token):
+@dataclass(frozen=True)
+class _Desk:
+    """Where every request of the API arrives: key, faults, the answer, the log."""
+
+    api: Api
+    token: str | None
+    faults: Faults
+    log: RequestLog
+
+    def serving(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            target = without_key(request.url.path, request.url.query)
+            hit = self.faults.decide(endpoint.name, target)
+            response = failure(hit) if hit else None
+            if response is None:
+                response = self._right(endpoint, request)
+                if hit:
+                    response = broken(hit, response)
+            self.log.note(endpoint.name, target, response.status_code, hit.kind if hit else None)
+            return response
+
+        return answer
+
+    def _right(self, endpoint: Endpoint, request: Request) -> Response:
+        if endpoint.needs_key and not self._opens(request):
             return forbidden_reply()
         try:
-            return endpoint.handler(api, request)
+            return endpoint.handler(self.api, request)
         except ApiError as error:
             return error_reply(error)
 
-    return answer
-
-
-def _opens(request: Request, token: str | None) -> bool:
-    key = request.headers.get(KEY_HEADER) or request.query_params.get("key")
-    return bool(key) if token is None else key == token
+    def _opens(self, request: Request) -> bool:
+        key = request.headers.get(KEY_HEADER) or request.query_params.get("key")
+        return bool(key) if self.token is None else key == self.token
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -35,6 +35,12 @@ class Changes:
         new = (checklist for added in self.added.values() for checklist in added)
         return [checklist for checklist in new if _is_before(checklist, area, day)]
 
+    def made(self) -> list[Checklist]:
+        """The checklists, still there, that were added or edited."""
+        added = [one for checklists in self.added.values() for one in checklists]
+        latest = {one.number: one for one in added} | self.replaced
+        return [one for number, one in latest.items() if number not in self.deleted]
+
     @property
     def touched(self) -> bool:
         """Whether any place is not what it was."""

@@ -13,10 +13,11 @@ from types import FrameType
 
 import uvicorn
 
-from ebird_sandbox.app import create_app
+from ebird_sandbox.app import Serving, create_app
 from ebird_sandbox.areas import AREAS, with_rates
 from ebird_sandbox.checklists import FIRST_DAY, LAST_DAY
 from ebird_sandbox.endpoints import Api
+from ebird_sandbox.faults import BadRuleError, Fault, from_text
 from ebird_sandbox.world import World, today_at_noon
 
 MOST_PER_DAY = 20_000
@@ -42,6 +43,15 @@ def parser() -> argparse.ArgumentParser:
         help="of every area with birds, or of one of them (may be repeated)",
     )
     options.add_argument("--token", default=None, help="the only key accepted; otherwise any")
+    options.add_argument("--admin", action="store_true", help="serve the admin side too")
+    options.add_argument(
+        "--fault",
+        type=_fault,
+        action="append",
+        default=[],
+        metavar="ENDPOINT:KIND[,option=value...]",
+        help="something that goes wrong, such as lists:429,rate=0.1 (may be repeated)",
+    )
     return options
 
 
@@ -51,10 +61,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rates = dict(options.checklists_per_day)
     areas = with_rates(rates.pop("", None), rates)
     world = World(options.seed, today_at_noon(options.today or date.today()), areas)  # noqa: DTZ011
-    app = create_app(Api(world), token=options.token)
+    serving = Serving(token=options.token, admin=options.admin, faults=options.fault)
+    try:
+        app = create_app(Api(world), serving)
+    except BadRuleError as error:
+        parser().error(str(error))
     listener = _listen(options.host, options.port)
     host, port = listener.getsockname()[:2]
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+    config = uvicorn.Config(
+        app,
+        # A fault that cuts an answer is no news; what really fails is logged by the app itself.
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        date_header=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
     server = _Server(config, f"http://{host}:{port}/v2")
     server.run(sockets=[listener])
     return 0
@@ -90,6 +113,13 @@ def _day(text: str) -> date:
         message = f"not between {FIRST_DAY} and {LAST_DAY}: {text}"
         raise argparse.ArgumentTypeError(message)
     return day
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return from_text(text)
+    except BadRuleError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _rate(text: str) -> tuple[str, float]:

@@ -109,6 +109,12 @@ class Generator:
             found[index].deleted = at
         return found
 
+    def another(self, day: date, index: int) -> Checklist:
+        """One more checklist for a day, which nobody would have submitted by themselves."""
+        rng = dice(self._seed, self.area.code, "extra", day.toordinal(), index)
+        location = rng.choice(self.places.visits[0])
+        return self._outing(rng, day, index, location, self._stays(day))
+
     def deletions(self, day: date) -> dict[int, datetime]:
         """Which checklists of a day, by index, their observers will delete, and when.
 

@@ -7,6 +7,7 @@ must never decide which answer is due.
 import gzip
 import json
 from collections.abc import Iterable
+from email.utils import formatdate
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,9 +19,8 @@ _ALWAYS = {
     "cache-control": "no-cache, no-store, max-age=0, must-revalidate",
     "pragma": "no-cache",
     "expires": "0",
-    "vary": "accept-encoding",
 }
-_REASONS = {
+REASONS = {
     400: "400 BAD_REQUEST",
     404: "404 NOT_FOUND",
     405: "405 METHOD_NOT_ALLOWED",
@@ -51,7 +51,7 @@ def to_json(value: object) -> bytes:
 
 def reply(request: Request, body: bytes, content_type: str = JSON) -> Response:
     """An answer that is not an error."""
-    headers = {**_ALWAYS, "content-type": content_type}
+    headers = _headers(content_type if body else None)
     accepts = request.headers.get("accept-encoding", "")
     if len(body) >= _WORTH_COMPRESSING and "gzip" in accepts.lower():
         body = gzip.compress(body, compresslevel=1, mtime=0)
@@ -72,19 +72,26 @@ def csv_text(rows: Iterable[Iterable[object]]) -> bytes:
 
 def error_reply(error: ApiError) -> Response:
     """An error in eBird's form."""
-    entry = {"status": _REASONS[error.status], "code": error.code, "title": error.title}
-    headers = {**_ALWAYS, "content-type": "application/json"}
-    return Response(to_json({"errors": [entry]}), status_code=error.status, headers=headers)
+    entry = {"status": REASONS[error.status], "code": error.code, "title": error.title}
+    body = to_json({"errors": [entry]})
+    return Response(body, status_code=error.status, headers=_headers("application/json"))
 
 
 def forbidden_reply() -> Response:
     """403 with nothing in it, not even a content type."""
-    return Response(status_code=403, headers=_ALWAYS)
+    return Response(status_code=403, headers=_headers(None))
 
 
 def no_endpoint(method: str, path: str) -> ApiError:
     """What an unknown path gets."""
     return ApiError(404, "http.status.404", f"No endpoint {method} {path}.")
+
+
+def _headers(content_type: str | None) -> dict[str, str]:
+    headers = {**_ALWAYS, "date": formatdate(usegmt=True)}
+    if content_type:
+        headers["content-type"] = content_type
+    return headers
 
 
 def _cell(value: object) -> str:

@@ -71,6 +71,7 @@ class World:
         self.areas = {area.code: AreaWorld(seed, area, self.taxonomy) for area in areas}
         self.changes = Changes()
         self.version = 0
+        self._added_by_version: tuple[int, dict[int, set[Taxon]]] = (-1, {})
         self._by_area_number = {here.area.number: here for here in self.areas.values()}
         self._generated: OrderedDict[tuple[str, date], list[Checklist]] = OrderedDict()
         self._observations_cached = 0
@@ -126,10 +127,23 @@ class World:
         """Every species ever seen at a place, in taxonomic order."""
         places = self.areas[location.area.code].places
         found = set(places.species_of(places.by_number[location.number]))
+        found |= self._added_species.get(location.number, set())
         for number, target in self.changes.merged.items():
             if target == location.number:
                 found |= set(places.species_of(places.by_number[number]))
         return sorted(map(self.relabelled, found), key=lambda taxon: taxon.taxon_order)
+
+    @property
+    def _added_species(self) -> dict[int, set[Taxon]]:
+        """The species that somebody's changes brought to places, by the place's number."""
+        if self._added_by_version[0] != self.version:
+            found: dict[int, set[Taxon]] = {}
+            for checklist in self.changes.made():
+                here = found.setdefault(self.changes.place(checklist.location).number, set())
+                codes = {o.taxon.species_code for o in checklist.observations}
+                here |= {self.taxonomy.by_code[code] for code in codes if code}
+            self._added_by_version = (self.version, found)
+        return self._added_by_version[1]
 
     def relabelled(self, taxon: Taxon) -> Taxon:
         """What a taxon of the first taxonomy is called in the present one."""
