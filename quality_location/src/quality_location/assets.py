@@ -1,0 +1,215 @@
+"""What quality shows in Dagster: the checks on everybody's tables, and the release.
+
+One op does it all, because the decision to release must be taken on the very checks and the very
+snapshots of the same run: it cannot fail open when another location, or a part of this one, is
+away. A withheld release is an answer and does not fail the run; whatever goes wrong on the way
+does, and then nothing is released.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from databox_shared.contracts import MARTS, STAGING, contract
+from databox_shared.handoff import begin
+from databox_shared.settings import Settings, load_settings
+from databox_shared.snapshots import writing
+from quality_location.checks import Check, checked_tables, contract_checks
+from quality_location.domain import domain_checks, private_sources, private_values_sql
+from quality_location.evaluate import Outcome, broken_tables, evaluate_table
+from quality_location.release import (
+    Facts,
+    Release,
+    current_release,
+    make_release,
+    most_reported_species,
+    released_tables,
+)
+from quality_location.warehouse import Held, attached, held_snapshots
+
+OWNER = "team:quality"
+GROUP = "data_quality"
+
+WATCHED = [table.asset_key for name in (STAGING, MARTS) for table in contract(name).tables.values()]
+"""What transform materializes: a run of quality answers it."""
+
+TABLES = checked_tables()
+CHECKS: list[Check] = [*contract_checks(TABLES), *domain_checks()]
+
+release_asset = dg.AssetSpec(
+    ["release", "databox"],
+    deps=[table.asset_key for table in released_tables()],
+    group_name=GROUP,
+    owners=[OWNER],
+    kinds={"duckdb"},
+    description=(
+        "The DuckDB file of DATABASE_URL, which people open. It is made of the marts, only when "
+        "every blocking check of the same run has passed; otherwise the last good one stays. "
+        "`SELECT * FROM about` in it says what it is. It is made by the job data_quality_checks."
+    ),
+)
+
+release_is_current = dg.AssetCheckSpec(
+    "release_is_current",
+    asset=release_asset.key,
+    description=(
+        "The release holds the newest data. It fails when a blocking check withheld it: people "
+        "then still see the last good release."
+    ),
+)
+
+
+def _spec(check: Check) -> dg.AssetCheckSpec:
+    severity = "Blocks the release" if check.blocking else "Warns"
+    return dg.AssetCheckSpec(
+        check.name, asset=check.table.asset_key, description=f"{check.meaning} {severity}."
+    )
+
+
+@dg.multi_asset_check(
+    name="data_quality",
+    specs=[*map(_spec, CHECKS), release_is_current],
+    description="Checks one transform snapshot and its raw data, then releases it or does not.",
+    compute_kind="duckdb",
+    pool="quality_duckdb",
+)
+def data_quality(
+    context: dg.AssetCheckExecutionContext, duckdb: DuckDBResource
+) -> Iterator[dg.AssetCheckResult]:
+    """Check everything, then release or withhold."""
+    begin(context, watch=WATCHED)
+    settings = load_settings()
+    now = datetime.now(UTC)
+    with (
+        writing(settings, "quality", on_wait=context.log.info),
+        held_snapshots(settings) as held,
+        attached(duckdb, held) as connection,
+    ):
+        context.log.info(
+            "checking snapshot %d of transform, built from snapshot %d of ingestion",
+            held.transform.id,
+            held.ingestion.id,
+        )
+        broken = broken_tables(connection, TABLES)
+        if not any(table.full_name in broken for table in private_sources()):
+            connection.execute(";".join(private_values_sql()))
+        outcomes: list[Outcome] = []
+        for table in TABLES:
+            checks = [check for check in CHECKS if check.table == table]
+            found = evaluate_table(connection, table, checks, broken=broken, now=now)
+            outcomes += found
+            _log_table(context, table.full_name, found)
+            yield from (_result(outcome, held) for outcome in found)
+        why_not = why_withheld(outcomes, CHECKS)
+        if why_not:
+            release, metadata = current_release(settings), {}
+            context.log.error("the release is withheld: %s", why_not)
+        else:
+            facts = Facts(now, context.run.run_id, _source(held), held.ids, tally(outcomes))
+            release, is_new = make_release(connection, settings, facts)
+            metadata = {"top_species": dg.MetadataValue.text(most_reported_species(connection))}
+            context.log.info(
+                f"released {settings.release_path}"
+                if is_new
+                else f"nothing has changed since release {release.manifest.id}: it stays"
+            )
+        metadata |= _release_metadata(settings, held, outcomes, release)
+    if not why_not:
+        context.op_execution_context.log_event(
+            dg.AssetMaterialization(release_asset.key, metadata=metadata)
+        )
+    yield dg.AssetCheckResult(
+        passed=not why_not,
+        asset_key=release_asset.key,
+        check_name=release_is_current.name,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"The release is withheld: {why_not}" if why_not else "The release is current.",
+        metadata=metadata,
+    )
+
+
+def why_withheld(outcomes: Sequence[Outcome], expected: Sequence[Check]) -> str:
+    """Why nothing may be released, in a sentence; empty if it may.
+
+    It may only if every expected check has an outcome and no blocking one failed.
+    """
+    missing = {check.key for check in expected} - {outcome.check.key for outcome in outcomes}
+    reasons = [
+        f"{outcome.check.table.full_name}: {outcome.check.name}: {outcome.reason}"
+        for outcome in outcomes
+        if outcome.blocks
+    ]
+    reasons += [f"{key.asset_key.to_user_string()}: {key.name}: not checked." for key in missing]
+    return " ".join(reasons)
+
+
+def tally(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """How many checks passed, warned and failed."""
+    counts = Counter(
+        "passed" if outcome.passed else "failed" if outcome.blocks else "warned"
+        for outcome in outcomes
+    )
+    return {kind: counts[kind] for kind in ("passed", "warned", "failed")}
+
+
+def _result(outcome: Outcome, held: Held) -> dg.AssetCheckResult:
+    metadata: dict[str, dg.MetadataValue] = {
+        "failing_rows": dg.MetadataValue.int(outcome.failing_rows),
+        "query": dg.MetadataValue.md(f"```sql\n{held.query_for_people(outcome.query)}\n```"),
+        "databox/snapshot_id": dg.MetadataValue.int(held.transform.id),
+    }
+    if outcome.sample:
+        metadata["sample"] = dg.MetadataValue.md(outcome.sample)
+    if outcome.failing_by_day:
+        metadata["failing_by_day"] = dg.MetadataValue.json(dict(outcome.failing_by_day))
+    return dg.AssetCheckResult(
+        passed=outcome.passed,
+        asset_key=outcome.check.table.asset_key,
+        check_name=outcome.check.name,
+        severity=dg.AssetCheckSeverity.ERROR
+        if outcome.check.blocking
+        else dg.AssetCheckSeverity.WARN,
+        description=outcome.reason,
+        metadata=metadata,
+    )
+
+
+def _release_metadata(
+    settings: Settings, held: Held, outcomes: Sequence[Outcome], release: Release | None
+) -> dict[str, dg.MetadataValue]:
+    metadata: dict[str, dg.MetadataValue] = {
+        "checks": dg.MetadataValue.json(tally(outcomes)),
+        "snapshots": dg.MetadataValue.json(held.ids),
+        "databox/snapshot_id": dg.MetadataValue.int(held.transform.id),
+    }
+    if release is None:
+        return metadata
+    return metadata | {
+        "path": dg.MetadataValue.path(str(settings.release_path)),
+        "rows": dg.MetadataValue.json(dict(release.manifest.rows)),
+        "days": dg.MetadataValue.text(release.manifest.days),
+        "release_id": dg.MetadataValue.text(release.manifest.id),
+        "dagster/row_count": dg.MetadataValue.int(sum(release.manifest.rows.values())),
+    }
+
+
+def _source(held: Held) -> str:
+    host = urlsplit(f"//{held.ingestion.source}").hostname or held.ingestion.source
+    if host in {"localhost", "127.0.0.1", "::1"}:
+        return "generated birds from the sandbox: nobody saw them"
+    return f"observations from {host}"
+
+
+def _log_table(
+    context: dg.AssetCheckExecutionContext, name: str, outcomes: Sequence[Outcome]
+) -> None:
+    failed = [outcome for outcome in outcomes if not outcome.passed]
+    passed = len(outcomes) - len(failed)
+    context.log.info("%s: %d of %d checks passed", name, passed, len(outcomes))
+    for outcome in failed:
+        log = context.log.error if outcome.blocks else context.log.warning
+        log("%s: %s: %s", name, outcome.check.name, outcome.reason)

@@ -1,0 +1,235 @@
+"""What is checked: the model of a check, and every check that follows from a contract.
+
+Pure: nothing here opens a file or knows Dagster's runs. A check is about one table; its condition
+is a SQL expression that is true for a row that fails, so that one scan of a table answers all of
+its checks. Nothing about a column is said here: columns, keys, ranges and references come from
+`databox_shared.contracts`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import dagster as dg
+
+from databox_shared.contracts import MARTS, RAW, STAGING, Column, ContractError, Table, contract
+from databox_shared.days import FIRST_DAY
+
+SCHEMAS = (RAW, STAGING, MARTS)
+# what a loaded row says about when it was read, in tables whose partitions are not days
+_READ_COLUMNS = ("read_at", "polled_at")
+
+
+@dataclass(frozen=True)
+class Check:
+    """A promise about one table. A blocking one that fails withholds the release."""
+
+    table: Table
+    name: str
+    meaning: str
+    blocking: bool
+
+    @property
+    def key(self) -> dg.AssetCheckKey:
+        """As Dagster knows it."""
+        return dg.AssetCheckKey(self.table.asset_key, self.name)
+
+
+@dataclass(frozen=True)
+class ColumnsCheck(Check):
+    """Compares the columns of the table with its contract; no row is read.
+
+    With `unknown` it looks for columns that the contract lacks, else for columns that are missing
+    or have another type.
+    """
+
+    unknown: bool = False
+
+
+@dataclass(frozen=True)
+class FreshnessCheck(Check):
+    """The newest value of `column` is at most `hours` old; a DATE counts as its day's end."""
+
+    column: str = ""
+    hours: float = 0
+
+
+@dataclass(frozen=True)
+class RowCheck(Check):
+    """No row `t` of the table meets a condition of `fails` (what is wrong → SQL expression).
+
+    `shows` are the columns that a sample of failing rows has beside the key, and `reads` the
+    other tables that the conditions look into.
+    """
+
+    fails: Mapping[str, str] = field(default_factory=dict[str, str])
+    shows: tuple[str, ...] = ()
+    reads: tuple[Table, ...] = ()
+
+
+def relation(table: Table) -> str:
+    """The table as a query names it: the catalog is the location that published it."""
+    return f"{'ingestion' if table.schema == RAW else 'transform'}.{table.full_name}"
+
+
+def literal(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def checked_tables() -> list[Table]:
+    """Every table of every contract, raw first."""
+    return [table for name in SCHEMAS for table in contract(name).tables.values()]
+
+
+def contract_checks(tables: Sequence[Table]) -> list[Check]:
+    """Every check that the tables' contracts ask for."""
+    return [check for table in tables for check in _of_table(table)]
+
+
+def _of_table(table: Table) -> Iterator[Check]:
+    yield ColumnsCheck(
+        table,
+        "schema",
+        "Every column of the contract is there, with the contract's type. Without it none of the "
+        "table's other checks can be made.",
+        blocking=True,
+    )
+    if table.schema == RAW:
+        yield ColumnsCheck(
+            table,
+            "no_unknown_columns",
+            "There is no column that the contract does not know. A new field of the API is loaded "
+            "and goes no further: describe it in the contract to let it through.",
+            blocking=False,
+            unknown=True,
+        )
+    yield RowCheck(
+        table,
+        "key",
+        f"The key ({', '.join(table.key)}) is unique: {table.grain}.",
+        blocking=True,
+        fails={
+            "a key that occurs more than once": f"count(*) OVER (PARTITION BY {_key(table)}) > 1"
+        },
+    )
+    yield from _values(table)
+    for column in table.columns:
+        if column.references:
+            yield _reference(table, column, *column.references)
+    if table.freshness_hours is not None:
+        yield FreshnessCheck(
+            table,
+            "fresh",
+            f"The newest {'day has ended' if table.day_column else 'row was read'} at most "
+            f"{table.freshness_hours:g} hours ago.",
+            blocking=False,
+            column=_freshness_column(table),
+            hours=table.freshness_hours,
+        )
+
+
+def _values(table: Table) -> Iterator[Check]:
+    required = [column for column in table.columns if column.required]
+    yield RowCheck(
+        table,
+        "required",
+        "Every column that the contract requires has a value.",
+        blocking=True,
+        fails={f"{column.name} is null": f"t.{column.name} IS NULL" for column in required},
+    )
+    bounded = [c for c in table.columns if c.minimum is not None or c.maximum is not None]
+    bounds = {_bounds(column): _outside(column) for column in bounded}
+    if table.day_column:
+        bounds[f"{FIRST_DAY} ≤ {table.day_column} ≤ today"] = (
+            # somewhere on earth tomorrow has begun
+            f"t.{table.day_column} NOT BETWEEN DATE '{FIRST_DAY}' AND current_date + 1"
+        )
+    if bounds:
+        yield RowCheck(
+            table,
+            "ranges",
+            f"Values lie within their bounds: {', '.join(bounds)}.",
+            blocking=True,
+            fails={f"{bound} is broken": outside for bound, outside in bounds.items()},
+            shows=_public(bounded),
+        )
+    listed = [column for column in table.columns if column.enum]
+    if listed:
+        yield RowCheck(
+            table,
+            "accepted_values",
+            f"Only values of the contract's list occur: {'; '.join(map(_listed, listed))}.",
+            blocking=True,
+            fails={
+                f"{c.name} is not in the list": (
+                    f"t.{c.name} NOT IN ({', '.join(map(literal, c.enum))})"
+                )
+                for c in listed
+            },
+            shows=_public(listed),
+        )
+
+
+def _reference(table: Table, column: Column, target_name: str, target_column: str) -> Check:
+    target = contract(table.schema).tables[target_name]
+    own = {c.name for c in table.columns}
+    # a region's observation belongs to that region's copy of the checklist
+    pairs = [(column.name, target_column)]
+    pairs += [(key, key) for key in target.key if key != target_column and key in own]
+    inner = ", ".join(to for _, to in pairs)
+    outer = ", ".join(f"t.{name}" for name, _ in pairs)
+    return RowCheck(
+        table,
+        f"{column.name}_in_{target_name}",
+        f"Every {column.name} is found in {target.full_name}.",
+        blocking=True,
+        fails={
+            f"{column.name} is not in {target.full_name}": (
+                f"t.{column.name} IS NOT NULL AND "
+                f"({outer}) NOT IN (SELECT ({inner}) FROM {relation(target)})"
+            )
+        },
+        shows=_public([column]),
+        reads=(target,),
+    )
+
+
+def _freshness_column(table: Table) -> str:
+    if table.day_column:
+        return table.day_column
+    moments = [c.name for c in table.columns if c.required and c.type in {"DATE", "TIMESTAMP"}]
+    best = [name for name in _READ_COLUMNS if name in moments] or moments
+    if not best:
+        msg = f"{table.full_name} has a freshness, and no required DATE or TIMESTAMP to tell it by"
+        raise ContractError(msg)
+    return best[0]
+
+
+def _public(columns: Sequence[Column]) -> tuple[str, ...]:
+    return tuple(column.name for column in columns if not column.private)
+
+
+def _key(table: Table) -> str:
+    return ", ".join(f"t.{name}" for name in table.key)
+
+
+def _bounds(column: Column) -> str:
+    low = "" if column.minimum is None else f"{column.minimum:g} ≤ "
+    high = "" if column.maximum is None else f" ≤ {column.maximum:g}"
+    return f"{low}{column.name}{high}"
+
+
+def _outside(column: Column) -> str:
+    parts: list[str] = []
+    if column.minimum is not None:
+        parts.append(f"t.{column.name} < {column.minimum:g}")
+    if column.maximum is not None:
+        parts.append(f"t.{column.name} > {column.maximum:g}")
+    if column.type == "DOUBLE":
+        # NaN is greater than every number in DuckDB, so a lower bound lets it through
+        parts.append(f"isnan(t.{column.name}) OR isinf(t.{column.name})")
+    return " OR ".join(parts)
+
+
+def _listed(column: Column) -> str:
+    return f"{column.name} ({', '.join(column.enum)})"

@@ -1,0 +1,16 @@
+"""The quality location, as Dagster loads it."""
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from quality_location.assets import data_quality, release_asset
+from quality_location.automation import data_quality_checks, transform_to_quality
+
+definitions = dg.Definitions(
+    assets=[release_asset],
+    asset_checks=[data_quality],
+    jobs=[data_quality_checks],
+    sensors=[transform_to_quality],
+    resources={"duckdb": DuckDBResource(database=":memory:")},
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,247 @@
+"""Evaluates checks on attached snapshots: all row checks of one table in one scan of it.
+
+Only reads. A check whose tables lack a column of their contract fails with that reason and is not
+asked; anything else that goes wrong is raised, never taken for a result.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+
+from databox_shared.contracts import Table
+from quality_location.checks import Check, ColumnsCheck, FreshnessCheck, RowCheck, relation
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+SAMPLE_ROWS = 10
+_DAYS_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one check. `reason` is a sentence, for a passed check as for a failed one.
+
+    `failing_by_day` counts failing rows per day of a table with days, `sample` is a Markdown table
+    without private columns, and `query` gives the failing rows in any DuckDB shell.
+    """
+
+    check: Check
+    failing_rows: int
+    reason: str
+    failing_by_day: Mapping[str, int] = field(default_factory=dict[str, int])
+    sample: str = ""
+    query: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """No row fails."""
+        return self.failing_rows == 0
+
+    @property
+    def blocks(self) -> bool:
+        """Whether the release must not be made."""
+        return self.check.blocking and not self.passed
+
+
+def evaluate_table(
+    connection: "DuckDBPyConnection",
+    table: Table,
+    checks: Sequence[Check],
+    *,
+    broken: Mapping[str, str],
+    now: datetime,
+) -> list[Outcome]:
+    """Evaluate all checks of one table, in their order.
+
+    `broken` says of each table, by full name, what is wrong with its columns (`broken_tables`).
+    """
+    columns = table_columns(connection, table)
+    scan: _Scan | None = None
+    outcomes: list[Outcome] = []
+    rows = [check for check in checks if isinstance(check, RowCheck)]
+    askable = [c for c in rows if not any(t.full_name in broken for t in (table, *c.reads))]
+    if table.full_name not in broken:
+        scan = _Scan(connection, table, askable, checks)
+    for check in checks:
+        if isinstance(check, ColumnsCheck):
+            outcomes.append(_columns_outcome(connection, check, columns))
+        elif isinstance(check, RowCheck) and scan is not None and check in askable:
+            outcomes.append(scan.outcome(check))
+        elif isinstance(check, FreshnessCheck) and scan is not None:
+            outcomes.append(scan.freshness(check, now))
+        else:
+            reads = check.reads if isinstance(check, RowCheck) else ()
+            why = "; ".join(broken[t.full_name] for t in (table, *reads) if t.full_name in broken)
+            outcomes.append(Outcome(check, 1, f"It could not be asked: {why}."))
+    return outcomes
+
+
+def broken_tables(connection: "DuckDBPyConnection", tables: Sequence[Table]) -> dict[str, str]:
+    """Tables that are missing, or miss a column of their contract, and what is wrong."""
+    broken: dict[str, str] = {}
+    for table in tables:
+        wrong = _missing_or_mistyped(connection, table, table_columns(connection, table))
+        if wrong:
+            broken[table.full_name] = f"{table.full_name}: {', '.join(wrong)}"
+    return broken
+
+
+def table_columns(connection: "DuckDBPyConnection", table: Table) -> dict[str, str] | None:
+    """Name → type of the columns that are really there, or None without the table or view."""
+    catalog = relation(table).partition(".")[0]
+    found = connection.execute(
+        "SELECT 1 FROM information_schema.tables "
+        "WHERE table_catalog = ? AND table_schema = ? AND table_name = ?",
+        [catalog, table.schema, table.name],
+    ).fetchone()
+    if found is None:
+        return None
+    # DESCRIBE binds a view anew; the catalog would repeat the types of when it was made
+    described = connection.execute(f"DESCRIBE {relation(table)}").fetchall()
+    return {str(row[0]): str(row[1]) for row in described}
+
+
+def _missing_or_mistyped(
+    connection: "DuckDBPyConnection", table: Table, columns: Mapping[str, str] | None
+) -> list[str]:
+    if columns is None:
+        return ["the table is not there"]
+    wrong: list[str] = []
+    for column in table.columns:
+        wanted = _plain_type(connection, column.type)
+        actual = columns.get(column.name)
+        if actual is None:
+            wrong.append(f"column {column.name} is missing")
+        elif actual != wanted:
+            wrong.append(f"column {column.name} is {actual} instead of {wanted}")
+    return wrong
+
+
+def _columns_outcome(
+    connection: "DuckDBPyConnection", check: ColumnsCheck, columns: Mapping[str, str] | None
+) -> Outcome:
+    table = check.table
+    query = f"DESCRIBE {relation(table)}"
+    if not check.unknown:
+        wrong = _missing_or_mistyped(connection, table, columns)
+        reason = f"{len(table.columns)} columns are as in the contract"
+        return Outcome(check, len(wrong), _sentence(wrong, reason), query=query)
+    known = {column.name for column in table.columns}
+    # the loader's own bookkeeping is not data
+    unknown = [c for c in columns or {} if c not in known and not c.startswith("_dlt_")]
+    wrong = [f"column {name} is not in the contract" for name in unknown]
+    return Outcome(check, len(wrong), _sentence(wrong, "Every column is known"), query=query)
+
+
+class _Scan:
+    """One pass over a table that counts, in all and per day, the rows that fail each condition."""
+
+    def __init__(
+        self,
+        connection: "DuckDBPyConnection",
+        table: Table,
+        rows: Sequence[RowCheck],
+        checks: Sequence[Check],
+    ) -> None:
+        self._connection = connection
+        self._table = table
+        fresh = next((c.column for c in checks if isinstance(c, FreshnessCheck)), None)
+        day = table.day_column
+        inner = [f"t.{day} AS day"] if day else []
+        inner.append(f"t.{fresh} AS newest" if fresh else "NULL AS newest")
+        outer = ["day", "grouping(day) AS total"] if day else ["1 AS total"]
+        outer += ["count(*) AS rows", "max(newest) AS newest"]
+        for number, check in enumerate(rows):
+            flags = [f"c{number}_{n}" for n in range(len(check.fails))]
+            conditions = zip(check.fails.values(), flags, strict=True)
+            inner += [f"coalesce({sql}, false) AS {flag}" for sql, flag in conditions]
+            outer.append(f"count(*) FILTER ({' OR '.join(flags)}) AS c{number}")
+            outer += [f"count(*) FILTER ({flag}) AS {flag}" for flag in flags]
+        per_day = "GROUP BY GROUPING SETS ((), (day)) ORDER BY day" if day else ""
+        cursor = connection.execute(
+            f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {relation(table)} t) "
+            f"{per_day}"
+        )
+        names = [str(item[0]) for item in cursor.description or []]
+        groups = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        self._total: dict[str, Any] = next((g for g in groups if g["total"]), {"rows": 0})
+        self._days = [g for g in groups if not g["total"]]
+        self._numbers = {check.name: f"c{number}" for number, check in enumerate(rows)}
+
+    def outcome(self, check: RowCheck) -> Outcome:
+        number = self._numbers[check.name]
+        rows, failing = self._total["rows"], self._total.get(number, 0)
+        query = _failing_rows_query(check)
+        if not failing:
+            return Outcome(check, 0, f"All {rows:,} rows pass.", query=query)
+        per_condition = {label: self._total[f"{number}_{n}"] for n, label in enumerate(check.fails)}
+        what = ", ".join(f"{label} ({count:,})" for label, count in per_condition.items() if count)
+        by_day = {str(group["day"]): group[number] for group in self._days if group[number]}
+        return Outcome(
+            check,
+            failing,
+            f"{failing:,} of {rows:,} rows fail: {what}{_named_days(by_day)}.",
+            failing_by_day=by_day,
+            sample=_markdown(self._connection, f"{query} LIMIT {SAMPLE_ROWS}"),
+            query=query,
+        )
+
+    def freshness(self, check: FreshnessCheck, now: datetime) -> Outcome:
+        query = f"SELECT max({check.column}) FROM {relation(check.table)}"
+        newest = self._total.get("newest")
+        if newest is None:
+            return Outcome(check, 1, "The table is empty.", query=query)
+        age = now - _moment(newest)
+        hours = max(age / timedelta(hours=1), 0)
+        allowed = f"{check.hours:g} hours are allowed"
+        reason = f"The newest {check.column} is {newest}, {hours:.0f} hours ago; {allowed}."
+        return Outcome(check, int(hours > check.hours), reason, query=query)
+
+
+def _failing_rows_query(check: RowCheck) -> str:
+    shown = list(dict.fromkeys((*check.table.key, *check.shows)))
+    private = {column.name for column in check.table.columns if column.private}
+    columns = ", ".join(name for name in shown if name not in private)
+    anything = " OR ".join(f"coalesce({sql}, false)" for sql in check.fails.values())
+    judged = f"SELECT *, {anything} AS is_failing FROM {relation(check.table)} t"
+    return f"SELECT {columns} FROM ({judged}) WHERE is_failing ORDER BY ALL"
+
+
+def _moment(value: date | datetime) -> datetime:
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    return datetime.combine(value + timedelta(days=1), time(), UTC)
+
+
+def _plain_type(connection: "DuckDBPyConnection", name: str) -> str:
+    # `DECIMAL` and `DECIMAL(18,3)`, `TEXT` and `VARCHAR` are the same type
+    row = connection.execute(f"SELECT typeof(CAST(NULL AS {name}))").fetchone()
+    assert row is not None  # noqa: S101
+    return str(row[0])
+
+
+def _sentence(wrong: Sequence[str], otherwise: str) -> str:
+    text = ", ".join(wrong) or otherwise
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _named_days(by_day: Mapping[str, int]) -> str:
+    if not by_day:
+        return ""
+    named = list(by_day)[:_DAYS_NAMED]
+    more = f" and {len(by_day) - len(named)} more days" if len(by_day) > len(named) else ""
+    return f"; on {', '.join(named)}{more}"
+
+
+def _markdown(connection: "DuckDBPyConnection", query: str) -> str:
+    cursor = connection.execute(query)
+    names = [str(item[0]) for item in cursor.description or []]
+    lines = [names, ["---"] * len(names), *([_cell(v) for v in row] for row in cursor.fetchall())]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")

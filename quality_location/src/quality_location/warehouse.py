@@ -1,0 +1,78 @@
+"""The data that a run judges: one transform snapshot, and the ingestion snapshot it was built from.
+
+Both are held from a run's start to its end and attached READ_ONLY to a database in memory, so
+nothing that is published meanwhile can mix into what is checked and released.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dagster_duckdb import DuckDBResource
+
+from databox_shared.contracts import MARTS, RAW, STAGING
+from databox_shared.settings import Settings
+from databox_shared.snapshots import Snapshot, SnapshotError, reading
+from quality_location.checks import literal
+from quality_location.domain import private_values_sql
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True)
+class Held:
+    """The two snapshots of a run."""
+
+    transform: Snapshot
+    ingestion: Snapshot
+
+    @property
+    def ids(self) -> dict[str, int]:
+        """Location → snapshot id."""
+        return {"ingestion": self.ingestion.id, "transform": self.transform.id}
+
+    @property
+    def attach_sql(self) -> str:
+        """Statements that give a DuckDB shell the same view of the data."""
+        return "\n".join(
+            # views in a file are bound to the catalog name that it had when they were made
+            f"ATTACH {literal(str(snapshot.path))} AS {snapshot.location} (READ_ONLY);"
+            for snapshot in (self.ingestion, self.transform)
+        )
+
+    def query_for_people(self, query: str) -> str:
+        """A query as it can be pasted into a DuckDB shell."""
+        private = ";\n".join(private_values_sql()) + ";\n" if "memory.private" in query else ""
+        return f"{self.attach_sql}\n{private}{query};"
+
+
+@contextmanager
+def held_snapshots(settings: Settings) -> Generator[Held]:
+    """Hold the newest transform snapshot and the ingestion snapshot that it was built from.
+
+    Raises `SnapshotError` if one is missing, `ContractError` if one cannot be read.
+    """
+    with reading(settings, "transform") as transform:
+        transform.check_readable(STAGING)
+        transform.check_readable(MARTS)
+        source = transform.upstream.get("ingestion")
+        if source is None:
+            msg = f"snapshot {transform.id} of transform does not say what it was built from"
+            raise SnapshotError(msg)
+        with reading(settings, "ingestion", source) as ingestion:
+            ingestion.check_readable(RAW)
+            yield Held(transform, ingestion)
+
+
+@contextmanager
+def attached(duckdb: DuckDBResource, held: Held) -> Generator["DuckDBPyConnection"]:
+    """A connection that sees the snapshots as catalogs `ingestion` and `transform`."""
+    with duckdb.get_connection() as connection:
+        try:
+            connection.execute(held.attach_sql)
+            yield connection
+        finally:
+            # the resource leaves a connection open when its user fails
+            connection.close()

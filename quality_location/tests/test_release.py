@@ -1,0 +1,170 @@
+"""The release: complete or absent, the same for the same data, and in nobody's way."""
+
+import json
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+from dagster_duckdb import DuckDBResource
+
+from databox_shared.contracts import MARTS, contract
+from quality_location import release as release_module
+from quality_location.release import Facts, make_release
+from quality_location.warehouse import attached, held_snapshots
+
+from .conftest import DAYS, OBSERVER, PRIVATE_NAME
+
+if TYPE_CHECKING:
+    from quality_location.release import Release
+
+    from .conftest import World
+
+NOW = datetime(2020, 11, 22, 6, tzinfo=UTC)
+
+
+def test_the_file_explains_itself(released_world: "World") -> None:
+    about = dict(released_world.query("SELECT * FROM about"))
+    assert about["source"].startswith("generated birds")
+    assert about["days"] == f"{DAYS[0]}/{DAYS[1]}"
+    assert about["rows ebird.species_daily"] == "6"
+    assert about["contract ebird"] == contract(MARTS).version
+    for catalog in ("duckdb_tables()", "duckdb_columns()"):
+        said = f"SELECT count(*), count(comment) FROM {catalog} WHERE NOT internal"
+        [(things, comments)] = released_world.query(said)
+        assert 0 < things == comments
+
+
+def test_it_holds_what_the_contract_says_and_no_private_word(released_world: "World") -> None:
+    for table in contract(MARTS).tables.values():
+        columns = released_world.query(f"DESCRIBE {table.full_name}")
+        assert [(row[0], row[1]) for row in columns] == [(c.name, c.type) for c in table.columns]
+    written = b"".join(
+        file.read_bytes() for file in released_world.release.folder.rglob("*") if file.is_file()
+    )
+    assert PRIVATE_NAME.encode() not in written
+    assert OBSERVER.encode() not in written
+
+
+def test_the_same_data_leaves_the_release_as_it_is(released_world: "World") -> None:
+    before = _tree(released_world.release.folder)
+    released_world.publish()
+    result = released_world.check()
+    assert _tree(released_world.release.folder) == before
+    [materialization] = result.asset_materializations_for_node("data_quality")
+    assert json.loads(json.dumps(materialization.metadata["rows"].value)) == dict(
+        released_world.release.manifest.rows
+    )
+
+
+def test_other_data_makes_a_new_release_and_keeps_the_old_one(released_world: "World") -> None:
+    old = released_world.release
+    before = _tree(old.folder)
+    _count_birds(released_world, 9)
+    released_world.check()
+    assert released_world.release.folder != old.folder
+    assert released_world.query("SELECT DISTINCT birds_counted FROM ebird.species_daily") == [(9,)]
+    assert _tree(old.folder) == before
+
+
+def test_a_damaged_release_is_made_again(released_world: "World") -> None:
+    with duckdb.connect(str(released_world.settings.release_path)) as db:
+        db.execute("DELETE FROM ebird.species_daily")
+    released_world.check()
+    assert released_world.query("SELECT count(*) FROM ebird.species_daily") == [(6,)]
+
+
+def test_old_releases_go_after_their_days(released_world: "World") -> None:
+    releases = [released_world.release.folder]
+    for days in (0, 2, release_module.KEEP_DAYS + 1):
+        _count_birds(released_world, 10 + days)
+        releases.append(_release(released_world, NOW + timedelta(days=days)).folder)
+    # the first was made by the real clock, long after the others
+    assert [folder.exists() for folder in releases] == [True, False, True, True]
+
+
+def test_a_reader_of_the_old_file_hinders_nobody(released_world: "World") -> None:
+    path = released_world.settings.release_path
+    shell = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            (
+                f"import duckdb; db = duckdb.connect({str(path)!r}); print('open', flush=True); "
+                "input(); print(db.sql('SELECT sum(birds_counted)::INT FROM ebird.species_daily')"
+                ".fetchall())"
+            ),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert shell.stdout is not None
+    assert shell.stdout.readline() == "open\n"
+    _count_birds(released_world, 9)
+    released_world.check()
+    assert released_world.query("SELECT DISTINCT birds_counted FROM ebird.species_daily") == [(9,)]
+    answer, _ = shell.communicate("\n")
+    assert answer == "[(36,)]\n"
+    assert shell.returncode == 0
+
+
+_STEPS = ["_write_database", "_files", "_force_to_disk", "_point", "_replace_link", "_prune"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", _STEPS)
+def test_killed_at_any_step_the_release_is_the_old_or_the_new_one(
+    released_world: "World", step: str
+) -> None:
+    world = released_world
+    old = world.release
+    _count_birds(world, 9)
+    dying = subprocess.run(
+        [sys.executable, "-c", _DIE_IN, step], capture_output=True, text=True, check=False
+    )
+    assert dying.returncode == -signal.SIGKILL, dying.stderr
+    counted = world.query("SELECT DISTINCT birds_counted FROM ebird.species_daily")
+    assert counted == ([(6,)] if world.release.folder == old.folder else [(9,)])
+
+    _release(world, datetime.now(UTC))
+
+    assert world.query("SELECT DISTINCT birds_counted FROM ebird.species_daily") == [(9,)]
+    leftovers = [file.name for file in world.release.folder.parent.iterdir()]
+    assert not [name for name in leftovers if name.startswith(".")]
+
+
+_DIE_IN = """
+import os, signal, sys
+from quality_location import release
+from quality_location.definitions import definitions
+
+step = getattr(release, sys.argv[1])
+
+def die(*args, **kwargs):
+    result = step(*args, **kwargs)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+setattr(release, sys.argv[1], die)
+definitions.resolve_job_def("data_quality_checks").execute_in_process()
+"""
+
+
+def _count_birds(world: "World", number: int) -> None:
+    world.run_sql("transform", f"UPDATE stored.ebird__species_daily SET birds_counted = {number}")
+    world.publish()
+
+
+def _release(world: "World", now: datetime) -> "Release":
+    resource = DuckDBResource(database=":memory:")
+    with held_snapshots(world.settings) as held, attached(resource, held) as connection:
+        facts = Facts(now, "r" * 36, "test", held.ids, {})
+        return make_release(connection, world.settings, facts)[0]
+
+
+def _tree(folder: Path) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
