@@ -6,7 +6,7 @@ from starlette.responses import Response
 from ebird_sandbox import params, sightings
 from ebird_sandbox.endpoints import Api, Endpoint
 from ebird_sandbox.replies import json_reply
-from ebird_sandbox.scopes import Circle, Scope, around, location_scope, region_scope
+from ebird_sandbox.scopes import Circle, Scope, around, region_scope, union_scope
 from ebird_sandbox.sightings import MOST_OBSERVATIONS, Filters, Sighting
 
 _MOST_NEAREST = 3_000
@@ -23,8 +23,8 @@ def _filters(request: Request) -> Filters:
 
 def _region(api: Api, request: Request, most_locations: int = 10) -> Scope:
     scope = region_scope(api.world, api.regions, request.path_params["r"])
-    locations = params.words_of(request, "r", most_locations)
-    return location_scope(api.world, locations) if locations else scope
+    codes = params.words_of(request, "r", most_locations)
+    return union_scope(api.world, api.regions, codes) if codes else scope
 
 
 def _circle(request: Request, default: float = 25, high: float = 50) -> Circle:

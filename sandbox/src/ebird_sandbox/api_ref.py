@@ -12,7 +12,14 @@ from ebird_sandbox.taxonomy import ROLLOVER_VERSION, VERSIONS
 
 _NAME_FORMATS = ("detailed", "detailednoqual", "full", "namequal", "nameonly", "revdetailed")
 _FORMATS = ("csv", "json")
-_LOCALES = (("en", "English"),)
+# The names are in English whatever is asked for, so only its variants are offered.
+_LOCALES = (
+    ("en", "English"),
+    ("en_AU", "English (Australia)"),
+    ("en_IN", "English (India)"),
+    ("en_UK", "English (United Kingdom)"),
+    ("en_US", "English (United States)"),
+)
 _LOCALES_UPDATED = "2025-10-28 09:00"
 
 
@@ -33,6 +40,9 @@ def region_info(api: Api, request: Request) -> Response:
     code = request.path_params["r"]
     form = params.choice(request, "regionNameFormat", "full", _NAME_FORMATS)
     delim = request.query_params.get("delim", ", ")
+    location = api.world.location(int(code[1:])) if type_of(code) == "location" else None
+    if location is not None:
+        return json_reply(request, views.location_info(api.regions, location, form, delim))
     region = api.regions.find(code)
     if region is None:
         title = f"No message found under code '{code}' for locale 'en_US'."

@@ -18,7 +18,8 @@ from ebird_sandbox.admin import Admin
 from ebird_sandbox.broken import broken, failure
 from ebird_sandbox.endpoints import Api, Endpoint
 from ebird_sandbox.faults import Fault, Faults
-from ebird_sandbox.replies import ApiError, error_reply, forbidden_reply, no_endpoint
+from ebird_sandbox.openapi import document
+from ebird_sandbox.replies import ApiError, error_reply, forbidden_reply, json_reply, no_endpoint
 from ebird_sandbox.requestlog import RequestLog, without_key
 
 BASES = ("/v2", "/ws2.0")
@@ -48,6 +49,7 @@ def create_app(api: Api, serving: Serving | None = None) -> Starlette:
         for base in BASES
         for endpoint in ENDPOINTS
     ]
+    routes += [Route("/openapi.json", desk.openapi, methods=["GET"])]
     routes += Admin(api, faults, log).routes() if serving.admin else []
     app = Starlette(
         routes=routes,
@@ -79,6 +81,11 @@ class _Desk:
             return response
 
         return answer
+
+    async def openapi(self, request: Request) -> Response:
+        """The API's description of itself."""
+        url = str(request.base_url).rstrip("/") + BASES[0]
+        return json_reply(request, document(ENDPOINTS, url))
 
     def _right(self, endpoint: Endpoint, request: Request) -> Response:
         if endpoint.needs_key and not self._opens(request):

@@ -45,10 +45,15 @@ class Scope:
     county: str | None = None
     locations: frozenset[int] | None = None
     circle: Circle | None = None
+    any_of: "tuple[Scope, ...]" = ()
     kind: str = "country"
 
     def holds(self, location: Location) -> bool:
         """Whether a location is in here."""
+        if self.any_of:
+            return any(
+                location.area.code in scope.areas and scope.holds(location) for scope in self.any_of
+            )
         if self.county is not None and location.county.code != self.county:
             return False
         if self.locations is not None and location.number not in self.locations:
@@ -58,7 +63,8 @@ class Scope:
 
     def known(self, world: World, day: date, *, hotspot: bool = False) -> Iterator[Checklist]:
         """The known checklists of a day that were made in here."""
-        everything = self.county is None and self.locations is None and self.circle is None
+        narrowed = (self.county, self.locations, self.circle, self.any_of or None)
+        everything = all(part is None for part in narrowed)
         for area in self.areas:
             for checklist in world.day(area, day).checklists:
                 location = checklist.location
@@ -104,6 +110,13 @@ def region_scope(world: World, regions: Regions, code: str) -> Scope:
         return Scope((code,) if code in world.areas else (), kind="subnational1")
     area = code.rpartition("-")[0]
     return Scope((area,) if area in world.areas else (), county=code, kind="subnational2")
+
+
+def union_scope(world: World, regions: Regions, codes: Sequence[str]) -> Scope:
+    """The scope of several regions or locations together."""
+    scopes = tuple(region_scope(world, regions, code) for code in codes)
+    areas = dict.fromkeys(area for scope in scopes for area in scope.areas)
+    return Scope(tuple(areas), any_of=scopes, kind="union")
 
 
 def location_scope(world: World, codes: Sequence[str]) -> Scope:

@@ -311,6 +311,25 @@ def region_info(regions: Regions, region: Region, form: str, delim: str) -> Json
     return answer | {"longitude": round(lng, 6), "latitude": round(lat, 6)}
 
 
+def location_info(regions: Regions, location: Location, form: str, delim: str) -> Json:
+    """The answer about a location that was asked for as if it were a region."""
+    parent = regions.by_code[location.county.code or location.area.code]
+    return {
+        "bounds": {
+            "minX": location.lng,
+            "maxX": location.lng,
+            "minY": location.lat,
+            "maxY": location.lat,
+        },
+        "result": location.name,
+        "code": location.loc_id,
+        "type": "location",
+        "parent": region_info(regions, parent, form, delim),
+        "longitude": location.lng,
+        "latitude": location.lat,
+    }
+
+
 def exotic_category(checklist: Checklist, taxon: Taxon) -> str | None:
     """Naturalized, provisional or escaped; nothing for a natural bird."""
     return checklist.area.exotics.get(taxon.species_code or "")
