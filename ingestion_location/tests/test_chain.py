@@ -74,6 +74,23 @@ def test_no_dlt_folder_is_left_after_a_success(instance: dg.DagsterInstance, hom
     assert list((home / "dlt").iterdir()) == []
 
 
+def test_what_a_failed_run_loaded_is_announced_by_the_next_one(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        msg = "the disk is full"
+        raise OSError(msg)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(snapshots.Writer, "publish", fail)
+        assert not run_daily(instance, **{"databox/days": "2026-11-02"}).success
+    assert instance_days(instance) == []
+    assert run_daily(instance, **{"databox/days": "2026-11-20"}).success
+    assert {row[0] for row in instance_days(instance)} == {"2026-11-02", "2026-11-20"}
+    assert run_daily(instance, **{"databox/days": "2026-11-20"}).success
+    assert len(instance_days(instance)) == 3
+
+
 def instance_days(instance: dg.DagsterInstance) -> list[tuple[str | None]]:
     records = instance.fetch_materializations(dg.AssetKey([RAW, "checklists"]), limit=1000).records
     return [(record.partition_key,) for record in records]

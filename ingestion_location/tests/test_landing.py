@@ -6,11 +6,13 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestion_location.ebird.api import Answer, EbirdApi
 from ingestion_location.ebird.landing import Landing, LandingFile
+from ingestion_location.ebird.shapes import ShapeError
 
 DAY = date(2026, 11, 20)
 
@@ -18,7 +20,9 @@ DAY = date(2026, 11, 20)
 class Api:
     """Stands for the API: counts its calls and answers with the question."""
 
-    def __init__(self, text: str = '{{"asked":\n "{path}"}}') -> None:
+    url = "http://127.0.0.1/v2"
+
+    def __init__(self, text: str = '{{"result":\n "{path}"}}') -> None:
         self.asked: list[str] = []
         self.text = text
 
@@ -33,16 +37,16 @@ def ask(file: LandingFile, api: Api, path: str) -> Any:
 
 
 def landed(folder: Path) -> LandingFile:
-    return Landing(folder).file("views", "US-DC", DAY, "2026-11-21")
+    return Landing(folder).file("region_info", "US-DC", DAY, "2026-11-21")
 
 
 def test_an_answer_is_kept_as_it_came_with_its_question_and_its_time(tmp_path: Path) -> None:
     file = landed(tmp_path)
     file.open()
-    ask(file, Api('{{"name":\r\n "Québec \\n {path}", "n": 1.50}}'), "product/x")
+    ask(file, Api('{{"result":\r\n "Québec \\n {path}", "n": 1.50}}'), "product/x")
     file.complete()
     line = gzip.decompress(file.path.read_bytes()).decode()
-    assert '"body": {"name":   "Québec \\n product/x", "n": 1.50}}\n' in line
+    assert '"body": {"result":   "Québec \\n product/x", "n": 1.50}}\n' in line
     assert json.loads(line) | {"body": None} == {
         "region": "US-DC",
         "day": "2026-11-20",
@@ -55,11 +59,11 @@ def test_an_answer_is_kept_as_it_came_with_its_question_and_its_time(tmp_path: P
 def test_a_question_is_put_once(tmp_path: Path) -> None:
     api, file = Api(), landed(tmp_path)
     file.open()
-    assert [ask(file, api, "a")["asked"] for _ in range(3)] == ["a"] * 3
+    assert [ask(file, api, "a")["result"] for _ in range(3)] == ["a"] * 3
     file.complete()
     again = landed(tmp_path)
     again.open()
-    assert ask(again, api, "a") == {"asked": "a"}
+    assert ask(again, api, "a") == {"result": "a"}
     assert (api.asked, file.made, file.saved, again.made, again.saved) == (["a"], 1, 2, 0, 1)
 
 
@@ -100,10 +104,33 @@ def test_the_same_answers_give_the_same_bytes(tmp_path: Path) -> None:
     assert files[0].path.read_bytes() == files[1].path.read_bytes()
 
 
-def test_only_complete_files_count_as_read(tmp_path: Path) -> None:
+def test_a_read_counts_from_its_first_answer_so_that_it_is_gone_on_with(tmp_path: Path) -> None:
     landing, file = Landing(tmp_path), landed(tmp_path)
+    assert landing.reads("region_info", "US-DC", DAY) == set()
     file.open()
     ask(file, Api(), "a")
-    assert landing.reads("views", "US-DC", DAY) == []
+    assert landing.reads("region_info", "US-DC", DAY) == {"2026-11-21"}
     file.complete()
-    assert landing.reads("views", "US-DC", DAY) == ["2026-11-21"]
+    assert landing.reads("region_info", "US-DC", DAY) == {"2026-11-21"}
+
+
+def test_an_answer_of_the_wrong_shape_is_put_aside_and_asked_for_again(tmp_path: Path) -> None:
+    file = landed(tmp_path)
+    file.open()
+    with pytest.raises(ShapeError, match=r"view/1: result is 7 and not text; the answer is in"):
+        ask(file, Api('{{"result": 7}}'), "view/1")
+    assert next(tmp_path.rglob("*.rejected")).read_text() == '{"result": 7}'
+    api = Api()
+    assert ask(file, api, "view/1") == {"result": "view/1"}
+    file.complete()
+    assert not list(tmp_path.rglob("*.rejected"))
+
+
+def test_a_field_that_nobody_knows_is_kept_and_named(tmp_path: Path) -> None:
+    file = landed(tmp_path)
+    file.open()
+    ask(file, Api('{{"result": "x", "mood": 1, "bounds": {{"minX": 1, "maxX": 2, "minY": 3, '
+                  '"maxY": 4, "minZ": 5}}}}'), "view/1")  # fmt: skip
+    file.complete()
+    assert file.unknown == {"mood", "bounds.minZ"}
+    assert b'"minZ": 5' in gzip.decompress(file.path.read_bytes())

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion_location.ebird.fetch import REREAD_AGES
 from ingestion_location.ebird.ledger import (
     Reads,
     SourceMixedError,
@@ -17,6 +16,7 @@ from ingestion_location.ebird.ledger import (
     record_reads,
 )
 
+REREAD_AGES = (1, 2, 3, 7, 14, 30)
 TODAY = date(2026, 11, 23)
 
 
@@ -26,7 +26,7 @@ def ago(days: int) -> date:
 
 def live(file: Path, today: date) -> list[date]:
     """One daily run of one region, as far as the ledger is concerned."""
-    due = list(due_days(["US-DC"], reads_before(file, today), today))
+    due = list(due_days(["US-DC"], reads_before(file, today), today, REREAD_AGES))
     record_reads(file, [("US-DC", day) for day in due], today, is_daily=True)
     return due
 
@@ -39,7 +39,7 @@ def ledger(tmp_path: Path) -> Path:
 
 
 def test_the_first_run_is_for_fourteen_days_and_says_why() -> None:
-    due = due_days(["US-DC"], {}, TODAY)
+    due = due_days(["US-DC"], {}, TODAY, REREAD_AGES)
     assert list(due) == [ago(n) for n in range(14, 0, -1)]
     assert due[ago(14)] == "first load of US-DC"
     assert due[ago(1)] == "yesterday"
@@ -70,14 +70,14 @@ def test_after_a_pause_every_missed_day_is_read_however_long_it_was(ledger: Path
 
 def test_a_loaded_year_long_ago_makes_the_first_daily_run_no_longer(ledger: Path) -> None:
     record_reads(ledger, [("US-DC", date(2020, 5, 1))], ago(5), is_daily=False)
-    assert list(due_days(["US-DC"], reads_before(ledger, TODAY), TODAY)) == [
+    assert list(due_days(["US-DC"], reads_before(ledger, TODAY), TODAY, REREAD_AGES)) == [
         ago(n) for n in range(14, 0, -1)
     ]
 
 
 def test_a_new_region_begins_with_its_fourteen_days(ledger: Path) -> None:
     live(ledger, ago(1))
-    due = due_days(["US-DC", "JP-13"], reads_before(ledger, TODAY), TODAY)
+    due = due_days(["US-DC", "JP-13"], reads_before(ledger, TODAY), TODAY, REREAD_AGES)
     assert due[ago(9)] == "first load of JP-13"
 
 
@@ -89,7 +89,7 @@ def test_every_day_that_reached_an_age_since_it_was_read_is_due(
     read: dict[int, int], until: int
 ) -> None:
     last = {ago(age): ago(min(age, back + 1)) for age, back in read.items()}
-    due = due_days(["US-DC"], {"US-DC": Reads(last, ago(until))}, TODAY)
+    due = due_days(["US-DC"], {"US-DC": Reads(last, ago(until))}, TODAY, REREAD_AGES)
     for day, read_on in last.items():
         reached = [age for age in REREAD_AGES if (read_on - day).days < age <= (TODAY - day).days]
         if reached:

@@ -54,6 +54,10 @@ def test_an_absolute_database_url_is_taken_as_it_is(
         ("EBIRD_API_URL", "api.ebird.org"),
         ("EBIRD_API_URL", "https://api.ebird.org/v2?key=hunter2"),
         ("EBIRD_SCHEDULE_TIMEZONE", "Mars/Olympus"),
+        ("EBIRD_REREAD", "1,two"),
+        ("EBIRD_REREAD", "0,1"),
+        ("EBIRD_DAILY_CALL_LIMIT", "0"),
+        ("EBIRD_DAILY_CALL_LIMIT", "many"),
     ],
 )
 def test_a_bad_value_stops_the_start_and_names_the_variable_but_no_secret(

@@ -14,7 +14,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 EBIRD_API_URL = "https://api.ebird.org/v2"
@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     ebird_api_url: str | None = None
     ebird_regions: Annotated[tuple[str, ...], NoDecode] = ("US-DC",)
     ebird_schedule_timezone: str = "UTC"
+    ebird_reread: Annotated[tuple[int, ...], NoDecode] = (1, 2, 3, 7, 14, 30)
+    ebird_daily_call_limit: Annotated[int, Field(gt=0)] | None = None
 
     @field_validator("ebird_regions", mode="before")
     @classmethod
@@ -52,6 +54,17 @@ class Settings(BaseSettings):
                 msg = f"{region!r} is not an eBird region code such as US, US-MA or US-MA-017"
                 raise ValueError(msg)
         return regions
+
+    @field_validator("ebird_reread", mode="before")
+    @classmethod
+    def _split_ages(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        ages = [part.strip() for part in value.split(",")]
+        if not all(age.isdecimal() and int(age) > 0 for age in ages):
+            msg = f"{value!r} is not a list of ages in days such as 1,2,3,7,14,30"
+            raise ValueError(msg)
+        return tuple(sorted({int(age) for age in ages}))
 
     @field_validator("database_url")
     @classmethod

@@ -28,6 +28,7 @@ USER_AGENT = f"Databox/{version('ingestion-location')} (bird observation warehou
 # eBird publishes no limit and bans heavy users: stay well below what its own pages ask
 CALLS_PER_SECOND = 5.0
 BURST = 10
+CALLS_PER_DAY = 20_000
 CONCURRENCY = 8
 TIMEOUT_SECONDS = (5.0, 60.0)
 PROBE_TIMEOUT_SECONDS = 5.0
@@ -83,6 +84,36 @@ def source_of(url: str) -> str:
     return "sandbox" if is_loopback(url) else urlsplit(url).hostname or url
 
 
+class BudgetError(EbirdError):
+    """The day's calls are used up."""
+
+
+class CallBudget:
+    """The calls of each day, counted on disk so that a kill forgets none: a byte for each call."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.hidden_dir / "ingestion" / "calls"
+        self._timezone = settings.timezone
+        self._limit = settings.ebird_daily_call_limit or (
+            None if is_loopback(settings.api_url) else CALLS_PER_DAY
+        )
+
+    def spend(self) -> None:
+        """Count one call that is about to be made. Raises `BudgetError` if there is none left."""
+        if self._limit is None:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        today = datetime.now(self._timezone).date()
+        with (self._folder / today.isoformat()).open("ab") as made:
+            if made.tell() >= self._limit:
+                msg = (
+                    f"the {self._limit} calls of {today} are used up (EBIRD_DAILY_CALL_LIMIT); "
+                    f"what was read is kept, and a run tomorrow goes on from there"
+                )
+                raise BudgetError(msg)
+            made.write(b".")
+
+
 class TokenBucket:
     """At most `rate` calls per second on average and `burst` at once. Thread-safe."""
 
@@ -128,6 +159,7 @@ class EbirdApi:
         self._lock = threading.Lock()
         rate = 1e6 if is_loopback(self.url) else CALLS_PER_SECOND
         self._bucket = TokenBucket(rate, BURST)
+        self._budget = CallBudget(settings)
         self._session = _session(settings)
 
     def __enter__(self) -> Self:
@@ -177,6 +209,7 @@ class EbirdApi:
 
         url = f"{self.url}/{path}"
         with self._lock:
+            self._budget.spend()
             self.calls += 1
         try:
             # a redirect would carry the key to another host

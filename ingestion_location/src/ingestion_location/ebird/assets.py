@@ -17,11 +17,23 @@ from databox_shared.contracts import RAW, Table, contract
 from databox_shared.days import daily_partitions, format_days, run_days
 from databox_shared.settings import Settings, load_settings
 from ingestion_location.ebird.api import EbirdApi
-from ingestion_location.ebird.fetch import Fetcher
+from ingestion_location.ebird.fetch import Fetcher, FetchError
 from ingestion_location.ebird.ingest import DayLoad, Ingest, SnapshotLoad
 from ingestion_location.ebird.landing import Landing
-from ingestion_location.ebird.ledger import claim_source, due_days, reads_before
-from ingestion_location.ebird.tables import DAY_TABLES, RAW_TABLES, SNAPSHOT_TABLES
+from ingestion_location.ebird.ledger import (
+    claim_source,
+    due_days,
+    forget_unannounced,
+    reads_before,
+    unannounced_days,
+)
+from ingestion_location.ebird.tables import (
+    DAY_TABLES,
+    RAW_TABLES,
+    SNAPSHOT_TABLES,
+    NewFields,
+    new_columns,
+)
 
 LOCATION = "ingestion"
 GROUP = "ebird"
@@ -60,33 +72,48 @@ def _specs() -> list[dg.AssetSpec]:
 @dg.multi_asset(
     name="ebird_assets",
     specs=_specs(),
+    check_specs=[
+        dg.AssetCheckSpec(
+            "fields_are_known",
+            asset=table.contract.asset_key,
+            description="The API sends no field that the contract does not know.",
+        )
+        for table in RAW_TABLES.values()
+    ],
     can_subset=True,
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool=POOL,
 )
-def ebird_assets(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+def ebird_assets(
+    context: dg.AssetExecutionContext,
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Bring the run's days, and what is true now, from the eBird API into the raw tables."""
     settings = load_settings()
     handoff.begin(context)
-    read_date = _read_date(context, settings)
-    selected = {key.path[-1] for key in context.selected_asset_keys}
-    days: list[DayLoad] = []
-    now: SnapshotLoad | None = None
     report = context.log.info
+    failure: FetchError | None = None
     with snapshots.writing(settings, LOCATION, on_wait=report) as writer:
         with EbirdApi(settings) as api:
             claim_source(writer.path, api.source)
             landing = Landing(settings.hidden_dir / LOCATION / "landing" / api.source)
-            fetcher = Fetcher(api, landing, read_date, report)
+            read_date = _read_date(context, settings)
+            fetcher = Fetcher(api, landing, read_date, report, settings.ebird_reread)
             ingest = Ingest(settings, writer.path, fetcher, report)
-            if selected.intersection(DAY_TABLES):
-                days = _load_days(context, ingest, read_date)
-            if selected.intersection(SNAPSHOT_TABLES):
-                now = ingest.snapshots()
+            try:
+                _ingest(context, ingest)
+            except FetchError as error:
+                failure = error
+                if not ingest.loaded_days:
+                    raise
+        # the days before the one that failed are whole: they are handed over before it is told
         published = writer.publish(run_id=context.run_id, contract_names=[RAW], source=api.source)
-    _announce_days(context, days, published.id)
-    if now is not None:
-        yield from _announce_snapshots(now, published.id, selected)
+        _announce_days(context, ingest.loaded_days, published.id)
+        forget_unannounced(writer.path)
+    if ingest.loaded_snapshots is not None:
+        yield from _announce_snapshots(context, ingest.loaded_snapshots, published.id)
+    yield from _check_fields(context, ingest.new_fields())
+    if failure is not None:
+        raise failure
 
 
 def _read_date(context: dg.AssetExecutionContext, settings: Settings) -> date:
@@ -103,16 +130,28 @@ def _read_date(context: dg.AssetExecutionContext, settings: Settings) -> date:
         raise dg.Failure(msg, allow_retries=False) from None
 
 
-def _load_days(context: dg.AssetExecutionContext, ingest: Ingest, read_date: date) -> list[DayLoad]:
-    asked = run_days(context)
+def _ingest(context: dg.AssetExecutionContext, ingest: Ingest) -> None:
     report = context.log.info
+    selected = {key.path[-1] for key in context.selected_asset_keys}
+    if selected.intersection(DAY_TABLES):
+        asked = run_days(context)
+        days = _days(ingest, asked)
+        report(f"days of the run for {ingest.fetcher.read_date}: {_reasons(days)}")
+        ingest.days(sorted(days), is_daily=asked is None)
+    if selected.intersection(SNAPSHOT_TABLES):
+        ingest.snapshots()
+
+
+def _days(ingest: Ingest, asked: list[date] | None) -> dict[date, str]:
+    """The run's days, each with the reason why it is read."""
+    left = unannounced_days(ingest.working_file)
+    days = dict.fromkeys(left, "loaded by a run that did not get to announce it")
     if asked is not None:
-        report(f"days asked for: {format_days(asked)}")
-        return ingest.days(asked, is_daily=False)
-    known = reads_before(ingest.working_file, read_date)
-    due = due_days(ingest.settings.ebird_regions, known, read_date)
-    report(f"daily run of {read_date}: {_reasons(due)}")
-    return ingest.days(list(due), is_daily=True)
+        return days | dict.fromkeys(asked, "asked for")
+    today = ingest.fetcher.read_date
+    known = reads_before(ingest.working_file, today)
+    settings = ingest.settings
+    return days | due_days(settings.ebird_regions, known, today, settings.ebird_reread)
 
 
 def _reasons(due: Mapping[date, str]) -> str:
@@ -159,12 +198,13 @@ def _landing(load: DayLoad, table: str) -> dg.MetadataValue[Any]:
 
 
 def _announce_snapshots(
-    load: SnapshotLoad, snapshot_id: int, selected: set[str]
+    context: dg.AssetExecutionContext, load: SnapshotLoad, snapshot_id: int
 ) -> Iterator[dg.MaterializeResult[Any]]:
     for table in SNAPSHOT_TABLES:
-        if table in selected:
+        key = RAW_TABLES[table].contract.asset_key
+        if key in context.selected_asset_keys:
             yield dg.MaterializeResult(
-                asset_key=dg.AssetKey([RAW, table]),
+                asset_key=key,
                 metadata={
                     "dagster/row_count": load.rows[table],
                     "calls_made": load.read.calls_made,
@@ -172,3 +212,22 @@ def _announce_snapshots(
                     "databox/snapshot_id": snapshot_id,
                 },
             )
+
+
+def _check_fields(
+    context: dg.AssetExecutionContext, new: NewFields
+) -> Iterator[dg.AssetCheckResult]:
+    for key in sorted(context.selected_asset_check_keys):
+        columns = new_columns(RAW_TABLES[key.asset_key.path[-1]], new)
+        yield dg.AssetCheckResult(
+            asset_key=key.asset_key,
+            check_name=key.name,
+            passed=not columns,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=(
+                f"the API now sends {', '.join(columns.values())}, kept as text in "
+                f"{', '.join(columns)}; add it to the contract and to shapes.py"
+                if columns
+                else None
+            ),
+        )

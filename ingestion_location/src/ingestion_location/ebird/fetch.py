@@ -14,13 +14,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ingestion_location.ebird.api import CONCURRENCY, EbirdApi, EbirdError, with_query
+from ingestion_location.ebird.api import CONCURRENCY, EbirdApi, EbirdError, GoneError, with_query
 from ingestion_location.ebird.landing import Landing, LandingFile
 
 LIST_CAP = 200
-REREAD_AGES = (1, 2, 3, 7, 14, 30)
-"""Ages in days at which a day is read again: late and edited checklists become rare with time."""
-
 _REPORT_EVERY = 100
 
 
@@ -59,6 +56,9 @@ class Fetcher:
     landing: Landing
     read_date: date
     report: Callable[[str], object]
+    ages: tuple[int, ...]
+    unknown: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    """Fields that no shape knows, by resource, as they were met."""
 
     def day(self, region: str, day: date) -> DayRead:
         """Read one region's day. Raises `FetchError` with the region, the day and the cause."""
@@ -68,13 +68,13 @@ class Fetcher:
         )
         try:
             total, found = self._list_day(stats, lists, region, day)
-            self._view_all(views, found, f"{region} {day}")
+            self._view_all(views, lists, found, f"{region} {day}")
         except EbirdError as error:
             msg = f"{region} {day}: {error}"
             raise FetchError(msg) from error
         finally:
             for file in (stats, lists, views):
-                file.close()
+                self._close(file)
         made, saved = (
             sum(file.made for file in (stats, lists, views)),
             sum(file.saved for file in (stats, lists, views)),
@@ -108,11 +108,13 @@ class Fetcher:
         return read
 
     def _held(self, region: str, day: date) -> str | None:
-        """The read date of landing files that are still good, so that no call is needed."""
-        reads = [set(self.landing.reads(name, region, day)) for name in _DAY_RESOURCES]
-        complete = (date.fromisoformat(read) for read in set.intersection(*reads))
-        held = max((read for read in complete if read <= self.read_date), default=None)
-        if held is None or is_due(day, last_read=held, today=self.read_date):
+        """The read date of landing files, complete or begun, that no call need repeat."""
+        names: set[str] = set()
+        for resource in _DAY_RESOURCES:
+            names |= self.landing.reads(resource, region, day)
+        reads = (date.fromisoformat(name) for name in names)
+        held = max((read for read in reads if read <= self.read_date), default=None)
+        if held is None or is_due(day, last_read=held, today=self.read_date, ages=self.ages):
             return None
         return held.isoformat()
 
@@ -152,16 +154,15 @@ class Fetcher:
         visited = (spot for spot in hotspots if spot.get("latestObsDt", "") >= day.isoformat())
         return [spot["locId"] for spot in visited]
 
-    def _view_all(self, views: LandingFile, sub_ids: list[str], where: str) -> None:
+    def _view_all(
+        self, views: LandingFile, lists: LandingFile, sub_ids: list[str], where: str
+    ) -> None:
         if views.is_complete:
             views.saved += len(sub_ids)
             return
         views.open()
         with ThreadPoolExecutor(CONCURRENCY) as pool:
-            futures = [
-                pool.submit(views.ask, self.api, f"product/checklist/view/{sub_id}")
-                for sub_id in sub_ids
-            ]
+            futures = [pool.submit(self._view, views, lists, sub_id) for sub_id in sub_ids]
             try:
                 for number, future in enumerate(futures, start=1):
                     future.result()
@@ -171,6 +172,16 @@ class Fetcher:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         views.complete()
+
+    def _view(self, views: LandingFile, lists: LandingFile, sub_id: str) -> None:
+        try:
+            views.ask(self.api, f"product/checklist/view/{sub_id}")
+        except GoneError:
+            # deleted since it was listed? only the list itself can say so
+            for path in lists.paths_with(sub_id):
+                if any(row["subId"] == sub_id for row in self.api.get(path).body):
+                    raise
+            self.report(f"{sub_id} was deleted while the day was being read")
 
     def _gather(
         self, resource: str, region: str, path: str, read: str | None = None
@@ -185,11 +196,16 @@ class Fetcher:
             msg = f"{region} {resource}: {error}"
             raise FetchError(msg) from error
         finally:
-            file.close()
+            self._close(file)
         return file, body
 
+    def _close(self, file: LandingFile) -> None:
+        file.close()
+        if file.unknown:
+            self.unknown.setdefault(file.resource, set()).update(file.unknown)
 
-def is_due(day: date, *, last_read: date, today: date, ages: Iterable[int] = REREAD_AGES) -> bool:
+
+def is_due(day: date, *, last_read: date, today: date, ages: Iterable[int]) -> bool:
     """Whether a day that was read on `last_read` has reached an age at which it is read again."""
     before, now = (last_read - day).days, (today - day).days
     return any(before < age <= now for age in ages)

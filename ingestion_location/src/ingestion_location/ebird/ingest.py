@@ -12,8 +12,8 @@ from datetime import date
 from pathlib import Path
 
 from databox_shared.settings import Settings
-from ingestion_location.ebird.fetch import DayRead, Fetcher, SnapshotRead
-from ingestion_location.ebird.ledger import record_reads
+from ingestion_location.ebird.fetch import DayRead, Fetcher, FetchError, SnapshotRead
+from ingestion_location.ebird.ledger import mark_unannounced, record_new_fields, record_reads
 from ingestion_location.ebird.load import Scope, connect, load
 from ingestion_location.ebird.tables import DAY_TABLES, SNAPSHOT_TABLES
 
@@ -59,29 +59,35 @@ class SnapshotLoad:
     rows: dict[str, int] = field(default_factory=dict[str, int])
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ingest:
-    """Fetches and loads into one working file; the caller holds the location's writer lock."""
+    """Fetches and loads into one working file; the caller holds the location's writer lock.
+
+    What is in `loaded_days` and `loaded_snapshots` is in the working file, whatever failed later.
+    """
 
     settings: Settings
     working_file: Path
     fetcher: Fetcher
     report: Callable[[str], object]
+    loaded_days: list[DayLoad] = field(default_factory=list[DayLoad])
+    loaded_snapshots: SnapshotLoad | None = None
 
-    def days(self, days: Sequence[date], *, is_daily: bool) -> list[DayLoad]:
-        """Fetch and load these days of every region. A batch that is loaded stays loaded."""
-        loads: list[DayLoad] = []
+    def days(self, days: Sequence[date], *, is_daily: bool) -> None:
+        """Fetch and load these days of every region, in order.
+
+        Raises `FetchError` on the first day that cannot be read; those before it are loaded.
+        """
         for batch in _batches(self._fetched(days)):
-            loads += self._load_days(batch)
+            self.loaded_days += self._load_days(batch)
             record_reads(
                 self.working_file,
                 [(read.region, read.day) for read in batch],
                 self.fetcher.read_date,
                 is_daily=is_daily,
             )
-        return loads
 
-    def snapshots(self) -> SnapshotLoad:
+    def snapshots(self) -> None:
         """Fetch and load what is true now rather than on a day."""
         regions = self.settings.ebird_regions
         read = self.fetcher.snapshots(regions)
@@ -92,8 +98,15 @@ class Ingest:
             SNAPSHOT_TABLES,
             dict.fromkeys(("recent_observations", "notable_observations", "hotspots"), by_region),
             dlt_dir=self.settings.dlt_dir,
+            new=self.new_fields(),
         )
-        return SnapshotLoad(read, {name: count.total() for name, count in counts.items()})
+        self.loaded_snapshots = SnapshotLoad(
+            read, {name: count.total() for name, count in counts.items()}
+        )
+
+    def new_fields(self) -> dict[str, list[str]]:
+        """Fields that the API has and no shape knows, by resource, now and in earlier runs."""
+        return record_new_fields(self.working_file, self.fetcher.unknown, self.fetcher.read_date)
 
     def _fetched(self, days: Sequence[date]) -> Iterator[list[DayRead]]:
         for day in days:
@@ -112,6 +125,8 @@ class Ingest:
             DAY_TABLES,
             dict.fromkeys(DAY_TABLES, scopes),
             dlt_dir=self.settings.dlt_dir,
+            new=self.new_fields(),
+            on_write=lambda: mark_unannounced(self.working_file, {read.day for read in batch}),
         )
         totals = self._control_totals(batch)
         loads: list[DayLoad] = []
@@ -146,12 +161,17 @@ def _batches(days: Iterable[list[DayRead]]) -> Iterator[list[DayRead]]:
     """Group the days so that one load stays small enough for memory."""
     batch: list[DayRead] = []
     size = number = 0
-    for reads in days:
-        batch += reads
-        number += 1
-        size += sum(read.views.stat().st_size for read in reads)
-        if number >= DAYS_PER_LOAD or size >= BYTES_PER_LOAD:
+    try:
+        for reads in days:
+            batch += reads
+            number += 1
+            size += sum(read.views.stat().st_size for read in reads)
+            if number >= DAYS_PER_LOAD or size >= BYTES_PER_LOAD:
+                yield batch
+                batch, size, number = [], 0, 0
+    except FetchError:
+        if batch:
             yield batch
-            batch, size, number = [], 0, 0
+        raise
     if batch:
         yield batch

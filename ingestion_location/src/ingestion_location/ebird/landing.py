@@ -19,7 +19,9 @@ from datetime import date
 from pathlib import Path
 from typing import IO, Any
 
+from ingestion_location.ebird import shapes
 from ingestion_location.ebird.api import Answer, EbirdApi
+from ingestion_location.ebird.shapes import ShapeError
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,12 @@ class Landing:
 
     def file(self, resource: str, region: str, day: date | None, read: str) -> LandingFile:
         """The file of one resource, region and day, read on the date `read` (ISO)."""
-        return LandingFile(self._partition(resource, region, day), read, region, day)
+        return LandingFile(self._partition(resource, region, day), read, resource, region, day)
 
-    def reads(self, resource: str, region: str, day: date | None) -> list[str]:
-        """The dates on which that partition was read completely, in order."""
-        files = self._partition(resource, region, day).glob("*.jsonl.gz")
-        return sorted(file.name.removesuffix(".jsonl.gz") for file in files)
+    def reads(self, resource: str, region: str, day: date | None) -> set[str]:
+        """The dates on which that partition was read, or began to be."""
+        files = self._partition(resource, region, day).glob("*.jsonl.*")
+        return {file.name.partition(".jsonl.")[0] for file in files}
 
     def _partition(self, resource: str, region: str, day: date | None) -> Path:
         folder = self.folder / resource / region
@@ -45,11 +47,16 @@ class Landing:
 class LandingFile:
     """The answers about one resource of one region and day, gathered or being gathered.
 
-    `made` counts the questions that were put to the API, `saved` those already answered here.
+    `made` counts the questions that were put to the API, `saved` those already answered here, and
+    `unknown` are the fields that were new in what came.
     """
 
-    def __init__(self, folder: Path, read: str, region: str, day: date | None) -> None:
+    def __init__(
+        self, folder: Path, read: str, resource: str, region: str, day: date | None
+    ) -> None:
         self.path = folder / f"{read}.jsonl.gz"
+        self.resource = resource
+        self.unknown: set[str] = set()
         self.made = 0
         self.saved = 0
         self._part = folder / f"{read}.jsonl.part"
@@ -81,15 +88,35 @@ class LandingFile:
         """All answers that are in, in the order in which they came."""
         return list(self._bodies.values())
 
+    def paths_with(self, sub_id: str) -> list[str]:
+        """The questions whose answer lists that checklist."""
+        return [
+            path
+            for path, rows in self._bodies.items()
+            if any(row["subId"] == sub_id for row in rows)
+        ]
+
     def ask(self, api: EbirdApi, path: str) -> Any:
-        """The answer to one question: from this file if it is here, from the API otherwise."""
+        """The answer to one question: from this file if it is here, from the API otherwise.
+
+        Raises `EbirdError`, and `ShapeError` for an answer that the contract cannot rest on; that
+        one is not kept among the others, so it is asked for again, but put aside to be looked at.
+        """
         if path in self._bodies:
             with self._lock:
                 self.saved += 1
             return self._bodies[path]
         answer = api.get(path)
+        try:
+            unknown = shapes.check(self.resource, answer.body)
+        except ShapeError as error:
+            aside = self._part.with_name(f"{self._part.name}.rejected")
+            aside.write_text(answer.text, encoding="utf-8")
+            msg = f"{api.url}/{path}: {error}; the answer is in {aside}"
+            raise ShapeError(msg) from None
         with self._lock:
             self.made += 1
+            self.unknown |= unknown
             self._append(path, answer)
         return answer.body
 
@@ -108,6 +135,7 @@ class LandingFile:
             os.fsync(raw.fileno())
         temporary.replace(self.path)
         self._part.unlink()
+        self._part.with_name(f"{self._part.name}.rejected").unlink(missing_ok=True)
 
     def close(self) -> None:
         """Stop gathering; what is in stays for the next fetch."""

@@ -7,11 +7,13 @@ changed under the same lock. It never decides; `due_days` does, from what is wri
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import date, timedelta
 from pathlib import Path
 
-from ingestion_location.ebird.fetch import REREAD_AGES, is_due
+from ingestion_location.ebird import shapes
+from ingestion_location.ebird.fetch import is_due
 from ingestion_location.ebird.load import connect
 
 FIRST_LOAD_DAYS = 14
@@ -22,6 +24,10 @@ CREATE TABLE IF NOT EXISTS ledger.source (host VARCHAR PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS ledger.reads (
     region_code VARCHAR, obs_date DATE, read_date DATE, is_daily BOOLEAN,
     PRIMARY KEY (region_code, obs_date, read_date)
+);
+CREATE TABLE IF NOT EXISTS ledger.unannounced (obs_date DATE PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS ledger.new_fields (
+    resource VARCHAR, field VARCHAR, first_seen DATE, PRIMARY KEY (resource, field)
 );
 """
 
@@ -37,7 +43,7 @@ class Reads:
     `last` is each day's newest read date, `daily_until` the newest day that a daily run loaded.
     """
 
-    last: dict[date, date] = field(default_factory=dict[date, date])
+    last: dict[date, date] = dataclass_field(default_factory=dict[date, date])
     daily_until: date | None = None
 
 
@@ -90,11 +96,48 @@ def record_reads(
         )
 
 
+def mark_unannounced(working_file: Path, days: Iterable[date]) -> None:
+    """Remember that these days are about to change, until somebody announces them."""
+    with connect(working_file) as connection:
+        connection.executemany(
+            "INSERT OR IGNORE INTO ledger.unannounced VALUES (?)", [[day] for day in days]
+        )
+
+
+def unannounced_days(working_file: Path) -> list[date]:
+    """Days that a run changed and, because it failed or was killed, did not announce."""
+    with connect(working_file) as connection:
+        rows = connection.execute("SELECT obs_date FROM ledger.unannounced ORDER BY ALL").fetchall()
+    return [day for (day,) in rows]
+
+
+def forget_unannounced(working_file: Path) -> None:
+    """Everything that changed has been announced."""
+    with connect(working_file) as connection:
+        connection.execute("DELETE FROM ledger.unannounced")
+
+
+def record_new_fields(
+    working_file: Path, unknown: Mapping[str, Iterable[str]], read_date: date
+) -> dict[str, list[str]]:
+    """Remember fields that no shape knows; returns all that are still unknown, by resource."""
+    with connect(working_file) as connection:
+        rows = [[name, field, read_date] for name in unknown for field in unknown[name]]
+        if rows:
+            connection.executemany("INSERT OR IGNORE INTO ledger.new_fields VALUES (?, ?, ?)", rows)
+        known = connection.execute("SELECT resource, field FROM ledger.new_fields").fetchall()
+    new: dict[str, list[str]] = {}
+    for name, field in sorted(known):
+        if field not in shapes.known_fields(name):
+            new.setdefault(name, []).append(field)
+    return new
+
+
 def due_days(
     regions: Iterable[str],
     reads: Mapping[str, Reads],
     read_date: date,
-    ages: Iterable[int] = REREAD_AGES,
+    ages: Iterable[int],
 ) -> dict[date, str]:
     """The days of a daily run, in order, each with the reason why it is read.
 

@@ -11,13 +11,21 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from databox_shared.contracts import RAW
-from ingestion_location.ebird.tables import RAW_TABLES, Files, RawTable, select, source_views
+from ingestion_location.ebird.tables import (
+    RAW_TABLES,
+    Files,
+    NewFields,
+    RawTable,
+    new_columns,
+    select,
+    source_views,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -51,15 +59,21 @@ def load(
     scopes: Mapping[str, Sequence[Scope]],
     *,
     dlt_dir: Path,
+    new: NewFields | None = None,
+    on_write: Callable[[], object] = lambda: None,
 ) -> Counts:
     """Replace the given scopes of `tables` by what is in `files`; returns the rows of each.
 
-    A scope that nothing was said about is emptied. Raises `LoadError`.
+    A scope that nothing was said about is emptied. `new` are fields that get a column of their own
+    though the contract does not know them. `on_write` is called when everything has been
+    read and before anything is written. Raises `LoadError`, and then nothing was written unless
+    `on_write` had been called.
     """
     chosen = [RAW_TABLES[name] for name in tables]
     counts: Counts = {name: Counter() for name in tables}
-    with _landed(files) as landed, _pipeline(working_file, dlt_dir) as pipeline:
-        _run(pipeline, [_resource(table, landed, counts[table.name]) for table in chosen])
+    with _landed(files, new or {}) as landed, _pipeline(working_file, dlt_dir) as pipeline:
+        resources = [_resource(table, landed, new or {}, counts[table.name]) for table in chosen]
+        _run(pipeline, resources, on_write)
     with connect(working_file) as connection:
         for table in chosen:
             empty = [
@@ -80,13 +94,13 @@ def connect(file: Path) -> duckdb.DuckDBPyConnection:
 
 
 @contextmanager
-def _landed(files: Files) -> Generator[duckdb.DuckDBPyConnection]:
+def _landed(files: Files, new: NewFields) -> Generator[duckdb.DuckDBPyConnection]:
     import duckdb
 
     with duckdb.connect() as connection:
         # landing files are named by the caller; nothing is to be installed or downloaded
         connection.execute("SET autoinstall_known_extensions = false")
-        for statement in source_views(files):
+        for statement in source_views(files, new):
             connection.execute(statement)
         yield connection
 
@@ -109,15 +123,18 @@ def _pipeline(working_file: Path, dlt_dir: Path) -> Generator[Any]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(pipeline: Any, resources: list[Any]) -> None:
+def _run(pipeline: Any, resources: list[Any], on_write: Callable[[], object]) -> None:
     from dlt.pipeline.exceptions import PipelineStepFailed
 
     try:
-        pipeline.run(
+        pipeline.extract(
             resources,
             loader_file_format="parquet",
             schema_contract={"columns": "evolve", "data_type": "freeze"},
         )
+        pipeline.normalize()
+        on_write()
+        pipeline.load()
     except PipelineStepFailed as failure:
         cause: BaseException | None = failure
         while cause is not None and not isinstance(cause, LoadError):
@@ -126,7 +143,9 @@ def _run(pipeline: Any, resources: list[Any]) -> None:
         raise cause or LoadError(f"{RAW}: {failure}") from failure
 
 
-def _resource(table: RawTable, landed: duckdb.DuckDBPyConnection, count: Counter[Scope]) -> Any:
+def _resource(
+    table: RawTable, landed: duckdb.DuckDBPyConnection, new: NewFields, count: Counter[Scope]
+) -> Any:
     import dlt
 
     disposition: Any = (
@@ -136,23 +155,29 @@ def _resource(table: RawTable, landed: duckdb.DuckDBPyConnection, count: Counter
         else "replace"
     )
     return dlt.resource(
-        _read(table, landed, count),
+        _read(table, landed, new, count),
         name=table.name,
         write_disposition=disposition,
         primary_key=table.contract.key,
         merge_key=table.scope or (),
+        # without this dlt gives times a zone, and a local time has none
+        columns={
+            column.name: {"data_type": "timestamp", "timezone": False}
+            for column in table.contract.columns
+            if column.type == "TIMESTAMP"
+        },
     )
 
 
 def _read(
-    table: RawTable, landed: duckdb.DuckDBPyConnection, count: Counter[Scope]
+    table: RawTable, landed: duckdb.DuckDBPyConnection, new: NewFields, count: Counter[Scope]
 ) -> Iterator[pa.Table]:
     import duckdb
     import pyarrow as pa
 
-    schema = _arrow_schema(table)
+    schema = _arrow_schema(table, new)
     try:
-        reader = landed.cursor().execute(select(table)).fetch_record_batch(ROWS_AT_ONCE)
+        reader = landed.cursor().execute(select(table, new)).fetch_record_batch(ROWS_AT_ONCE)
         # a table without a row still has to exist
         yield schema.empty_table()
         for batch in reader:
@@ -166,7 +191,7 @@ def _read(
         raise LoadError(msg) from error
 
 
-def _arrow_schema(table: RawTable) -> pa.Schema:
+def _arrow_schema(table: RawTable, new: NewFields) -> pa.Schema:
     """The contract's types, from which dlt makes the table's."""
     import pyarrow as pa
 
@@ -183,4 +208,5 @@ def _arrow_schema(table: RawTable) -> pa.Schema:
             pa.field(column.name, types[column.type], nullable=not column.required)
             for column in table.contract.columns
         ]
+        + [pa.field(name, pa.string()) for name in new_columns(table, new)]
     )

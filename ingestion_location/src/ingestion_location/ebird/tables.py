@@ -6,11 +6,13 @@ names the contract's columns. Nothing is interpreted here beyond types; that is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from databox_shared.contracts import RAW, Table, contract
+from ingestion_location.ebird import shapes
 
 Files = Mapping[str, Sequence[Path]]
 """Landing files by resource."""
@@ -20,12 +22,13 @@ Files = Mapping[str, Sequence[Path]]
 class RawTable:
     """One raw table. `scope` are the columns whose values a load replaces as a whole.
 
-    `query` reads the resources in `sources` as tables of the same name, whose `body` is one item:
-    an answer that is an array becomes one row for each of its items.
+    `query` reads the resources as tables of the same name, whose `body` is one item: an answer
+    that is an array becomes one row for each of its items. `item` is the resource whose items
+    become rows, and what of them: a field there that is new upstream is put in place of `{more}`.
     """
 
     name: str
-    sources: tuple[str, ...]
+    item: tuple[str, str]
     scope: tuple[str, ...]
     query: str
 
@@ -35,56 +38,12 @@ class RawTable:
         return contract(RAW).tables[self.name]
 
 
-# the fields of each resource's items that the contract's columns are made from, as the API
-# types them; `[]` behind a resource's name says that an answer is an array of items
-_RESOURCES: dict[str, str] = {
-    "stats": "numChecklists BIGINT, numContributors BIGINT, numSpecies BIGINT",
-    "lists[]": """
-        subId VARCHAR, userDisplayName VARCHAR, numSpecies BIGINT, isoObsDate VARCHAR,
-        loc STRUCT(
-            locId VARCHAR, "name" VARCHAR, latitude DOUBLE, longitude DOUBLE, countryCode VARCHAR,
-            subnational1Code VARCHAR, subnational2Code VARCHAR, isHotspot BOOLEAN
-        )""",
-    "views": """
-        subId VARCHAR, projId VARCHAR, protocolId VARCHAR, locId VARCHAR, groupId VARCHAR,
-        durationHrs DOUBLE, allObsReported BOOLEAN, comments VARCHAR, creationDt VARCHAR,
-        lastEditedDt VARCHAR, obsDt VARCHAR, obsTimeValid BOOLEAN, numObservers BIGINT,
-        effortDistanceKm DOUBLE, effortAreaHa DOUBLE, submissionMethodCode VARCHAR,
-        userDisplayName VARCHAR, numSpecies BIGINT,
-        obs STRUCT(
-            speciesCode VARCHAR, howManyStr VARCHAR, howManyAtleast BIGINT, howManyAtmost BIGINT,
-            present BOOLEAN, obsId VARCHAR, exoticCategory VARCHAR, comments VARCHAR,
-            mediaCounts JSON, obsAux JSON
-        )[]""",
-    "recent[]": """
-        speciesCode VARCHAR, comName VARCHAR, sciName VARCHAR, subId VARCHAR, locId VARCHAR,
-        locName VARCHAR, obsDt VARCHAR, howMany BIGINT, lat DOUBLE, lng DOUBLE, obsValid BOOLEAN,
-        obsReviewed BOOLEAN, locationPrivate BOOLEAN, exoticCategory VARCHAR""",
-    "notable[]": """
-        obsId VARCHAR, speciesCode VARCHAR, comName VARCHAR, sciName VARCHAR, subId VARCHAR,
-        locId VARCHAR, locName VARCHAR, obsDt VARCHAR, howMany BIGINT, lat DOUBLE, lng DOUBLE,
-        obsValid BOOLEAN, obsReviewed BOOLEAN, locationPrivate BOOLEAN, subnational1Code VARCHAR,
-        subnational2Code VARCHAR, userDisplayName VARCHAR, hasRichMedia BOOLEAN""",
-    "hotspots[]": """
-        locId VARCHAR, locName VARCHAR, countryCode VARCHAR, subnational1Code VARCHAR,
-        subnational2Code VARCHAR, lat DOUBLE, lng DOUBLE, latestObsDt VARCHAR,
-        numSpeciesAllTime BIGINT, numChecklistsAllTime BIGINT""",
-    "taxa[]": """
-        speciesCode VARCHAR, comName VARCHAR, sciName VARCHAR, category VARCHAR, taxonOrder DOUBLE,
-        "order" VARCHAR, familyCode VARCHAR, familyComName VARCHAR, familySciName VARCHAR,
-        reportAs VARCHAR, extinct BOOLEAN, extinctYear BIGINT""",
-    "taxonomy_versions[]": "authorityVer DOUBLE, latest BOOLEAN",
-    "region_info": """
-        bounds STRUCT(minX DOUBLE, maxX DOUBLE, minY DOUBLE, maxY DOUBLE), result VARCHAR""",
-    "region_list[]": "code VARCHAR, name VARCHAR",
-}
-
 RAW_TABLES: dict[str, RawTable] = {
     table.name: table
     for table in (
         RawTable(
             "checklists",
-            ("lists", "views"),
+            ("views", "body"),
             ("region_code", "obs_date"),
             """
             WITH listed AS (
@@ -93,7 +52,7 @@ RAW_TABLES: dict[str, RawTable] = {
             )
             SELECT
                 region AS region_code, sub_id, day AS obs_date, body.obsDt::TIMESTAMP AS obs_dt,
-                coalesce(body.obsTimeValid, length(body.obsDt) > 10) AS obs_time_valid,
+                body.obsTimeValid AS obs_time_valid,
                 loc.locId AS loc_id, loc."name" AS loc_name, loc.latitude, loc.longitude,
                 loc.isHotspot AS is_hotspot, loc.countryCode AS country_code,
                 loc.subnational1Code AS subnational1_code,
@@ -105,13 +64,13 @@ RAW_TABLES: dict[str, RawTable] = {
                 body.allObsReported AS all_obs_reported,
                 body.submissionMethodCode AS submission_method_code,
                 body.creationDt::TIMESTAMP AS creation_dt,
-                body.lastEditedDt::TIMESTAMP AS last_edited_dt, body.comments, read_at
+                body.lastEditedDt::TIMESTAMP AS last_edited_dt, body.comments, read_at{more}
             FROM (SELECT *, body.subId AS sub_id FROM views) JOIN listed USING (region, day, sub_id)
             """,
         ),
         RawTable(
             "observations",
-            ("views",),
+            ("views", "obs"),
             ("region_code", "obs_date"),
             """
             SELECT
@@ -119,14 +78,15 @@ RAW_TABLES: dict[str, RawTable] = {
                 obs.speciesCode AS species_code, obs.howManyStr AS how_many_str,
                 obs.howManyAtleast AS how_many_atleast, obs.howManyAtmost AS how_many_atmost,
                 obs.present, obs.exoticCategory AS exotic_category, obs.comments,
-                obs.mediaCounts::VARCHAR AS media_counts, obs.obsAux::VARCHAR AS obs_aux, read_at
+                obs.mediaCounts::VARCHAR AS media_counts, obs.obsAux::VARCHAR AS obs_aux,
+                read_at{more}
             FROM (SELECT region, day, read_at, body.subId AS sub_id, unnest(body.obs) AS obs
                   FROM views)
             """,
         ),
         RawTable(
             "region_stats",
-            ("stats", "lists"),
+            ("stats", "body"),
             ("region_code", "obs_date"),
             """
             WITH listed AS (
@@ -141,7 +101,7 @@ RAW_TABLES: dict[str, RawTable] = {
                 body.numChecklists AS num_checklists, body.numContributors AS num_contributors,
                 body.numSpecies AS num_species, coalesce(listed.checklists, 0) AS listed_checklists,
                 coalesce(is_cut, false) AND listed.checklists < body.numChecklists AS is_capped,
-                read_at
+                read_at{more}
             FROM stats
             LEFT JOIN listed USING (region, day)
             LEFT JOIN cut USING (region, day)
@@ -149,7 +109,7 @@ RAW_TABLES: dict[str, RawTable] = {
         ),
         RawTable(
             "recent_observations",
-            ("recent",),
+            ("recent", "body"),
             ("region_code",),
             """
             SELECT
@@ -158,13 +118,13 @@ RAW_TABLES: dict[str, RawTable] = {
                 body.locName AS loc_name, body.obsDt::TIMESTAMP AS obs_dt,
                 body.howMany AS how_many, body.lat, body.lng, body.obsValid AS obs_valid,
                 body.obsReviewed AS obs_reviewed, body.locationPrivate AS location_private,
-                body.exoticCategory AS exotic_category, read_at AS polled_at
+                body.exoticCategory AS exotic_category, read_at AS polled_at{more}
             FROM recent
             """,
         ),
         RawTable(
             "notable_observations",
-            ("notable",),
+            ("notable", "body"),
             ("region_code",),
             """
             SELECT
@@ -176,13 +136,13 @@ RAW_TABLES: dict[str, RawTable] = {
                 body.subnational1Code AS subnational1_code,
                 body.subnational2Code AS subnational2_code,
                 body.userDisplayName AS user_display_name, body.hasRichMedia AS has_rich_media,
-                read_at AS polled_at
+                read_at AS polled_at{more}
             FROM notable
             """,
         ),
         RawTable(
             "hotspots",
-            ("hotspots",),
+            ("hotspots", "body"),
             ("region_code",),
             """
             SELECT
@@ -191,13 +151,13 @@ RAW_TABLES: dict[str, RawTable] = {
                 body.subnational2Code AS subnational2_code, body.lat, body.lng,
                 body.latestObsDt::TIMESTAMP AS latest_obs_dt,
                 body.numSpeciesAllTime AS num_species_all_time,
-                body.numChecklistsAllTime AS num_checklists_all_time, read_at
+                body.numChecklistsAllTime AS num_checklists_all_time, read_at{more}
             FROM hotspots
             """,
         ),
         RawTable(
             "taxa",
-            ("taxonomy_versions", "taxa"),
+            ("taxa", "body"),
             ("taxonomy_version",),
             """
             SELECT
@@ -208,13 +168,13 @@ RAW_TABLES: dict[str, RawTable] = {
                 body."order" AS order_name, body.familyCode AS family_code,
                 body.familyComName AS family_com_name, body.familySciName AS family_sci_name,
                 body.reportAs AS report_as, coalesce(body.extinct, false) AS is_extinct,
-                body.extinctYear AS extinct_year, read_at
+                body.extinctYear AS extinct_year, read_at{more}
             FROM taxa
             """,
         ),
         RawTable(
             "regions",
-            ("region_info", "region_list"),
+            ("", ""),
             (),
             """
             WITH found AS (
@@ -241,45 +201,64 @@ DAY_TABLES = tuple(name for name, table in RAW_TABLES.items() if "obs_date" in t
 SNAPSHOT_TABLES = tuple(name for name in RAW_TABLES if name not in DAY_TABLES)
 
 
-def source_views(files: Files) -> list[str]:
-    """SQL that makes one temporary view for each resource of `files`, read with frozen types."""
-    return [_source_view(resource, files[resource]) for resource in files]
+NewFields = Mapping[str, Sequence[str]]
+"""Fields that the API has and no shape knows, by resource."""
 
 
-def select(table: RawTable) -> str:
-    """SQL for the rows of one raw table: its contract's columns, types and order, each key once."""
+def source_views(files: Files, new: NewFields) -> list[str]:
+    """SQL that makes one view for each resource of `files`, read with the types of its shape."""
+    return [_source_view(name, paths, new.get(name, ())) for name, paths in files.items()]
+
+
+def select(table: RawTable, new: NewFields) -> str:
+    """SQL for the rows of one raw table: the contract's columns, then new ones, each key once."""
     contracted = table.contract
-    columns = ", ".join(f'"{column.name}"::{column.type} AS "{column.name}"'
-                        for column in contracted.columns)  # fmt: skip
+    more = new_columns(table, new)
+    _, item = table.item
+    query = table.query.format(
+        more="".join(f', {item}."{field}"::VARCHAR AS "{name}"' for name, field in more.items())
+    )
+    typed = [f'"{column.name}"::{column.type} AS "{column.name}"' for column in contracted.columns]
+    columns = ", ".join([*typed, *(f'"{name}"' for name in more)])
     key = ", ".join(contracted.key)
-    newest = next(c.name for c in contracted.columns if c.name in {"read_at", "polled_at"})
+    read = "polled_at" if "polled_at" in {c.name for c in contracted.columns} else "read_at"
     return (
-        f"SELECT {columns} FROM ({table.query}) "  # noqa: S608
-        f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {newest} DESC) = 1"
+        f"SELECT {columns} FROM ({query}) "  # noqa: S608 (names of our own and quoted ones)
+        f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {read} DESC) = 1"
     )
 
 
-def _source_view(resource: str, paths: Sequence[Path]) -> str:
-    is_array = f"{resource}[]" in _RESOURCES
-    fields = _RESOURCES[f"{resource}[]" if is_array else resource]
-    body = f"STRUCT({fields})" + ("[]" if is_array else "")
-    names = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-    columns = {
-        "region": "VARCHAR",
-        "day": "DATE",
-        "path": "VARCHAR",
-        "read_at": "TIMESTAMP",
-        "body": body,
-    }
-    typed = ", ".join(f"{name}: '{kind.replace(chr(39), chr(39) * 2)}'"
-                      for name, kind in columns.items())  # fmt: skip
+def new_columns(table: RawTable, new: NewFields) -> dict[str, str]:
+    """The columns that hold fields which are new upstream, with the field of each."""
+    resource, item = table.item
+    inside = "" if item == "body" else f"{item}[]."
+    taken = {column.name for column in table.contract.columns}
+    columns: dict[str, str] = {}
+    for path in sorted(new.get(resource, ())):
+        field = path.removeprefix(inside)
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", field).lower()
+        # one that cannot become a column by itself is in the landing files and in the report
+        if path.startswith(inside) and re.fullmatch(r"[a-z]\w*", name) and name not in taken:
+            columns[name] = field
+    return columns
+
+
+def _source_view(resource: str, paths: Sequence[Path], new: Sequence[str]) -> str:
+    item = shapes.duckdb_type(resource, new)
+    body = f"{item}[]" if shapes.is_array(resource) else item
+    names = ", ".join(_quoted(str(path)) for path in paths)
     rows = (
-        f"SELECT * FROM read_json([{names}], format = 'newline_delimited', "  # noqa: S608
-        f"columns = {{{typed}}}, maximum_object_size = {MAX_ANSWER_BYTES})"
+        f"SELECT * FROM read_json([{names}], format = 'newline_delimited', columns = {{"  # noqa: S608
+        "region: 'VARCHAR', day: 'DATE', path: 'VARCHAR', read_at: 'TIMESTAMP', "
+        f"body: {_quoted(body)}}}, maximum_object_size = {MAX_ANSWER_BYTES})"
     )
-    if is_array:
+    if shapes.is_array(resource):
         rows = f"SELECT region, day, path, read_at, unnest(body) AS body FROM ({rows})"  # noqa: S608
     return f"CREATE VIEW {resource} AS {rows}"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
