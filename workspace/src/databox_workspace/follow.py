@@ -158,8 +158,10 @@ class Chain:
                 stage.message = entry.user_message.splitlines()[0] if entry.user_message else ""
             elif entry.dagster_event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
                 metadata = _plain(entry.dagster_event.materialization.metadata)
-                rows = metadata.get("dagster/partition_row_count")
-                stage.rows += int(rows if rows is not None else metadata.get("rows", 0) or 0)
+                for name in ("dagster/partition_row_count", "dagster/row_count"):
+                    if name in metadata:
+                        stage.rows += int(metadata[name])
+                        break
 
     def _cause(self, run: dg.DagsterRun) -> str:
         if run.status is dg.DagsterRunStatus.CANCELED:

@@ -1,0 +1,30 @@
+"""The deployment that the tests of a module share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+from plant import Plant, environment, warehouse
+
+from databox_shared.settings import load_settings
+from databox_workspace.deployment import deployment
+from databox_workspace.home import dagster_home
+from ebird_sandbox.process import running_sandbox
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    folder = tmp_path_factory.mktemp("plant")
+    with (
+        running_sandbox(admin=True) as sandbox,
+        environment(**warehouse(folder), EBIRD_API_URL=sandbox.url),
+    ):
+        settings = load_settings()
+        with (
+            dagster_home(settings) as home,
+            dg.DagsterInstance.get() as instance,
+            deployment(home) as running,
+        ):
+            yield Plant(settings, sandbox, instance, running)

@@ -1,0 +1,83 @@
+"""A whole deployment for tests: a warehouse of its own, the sandbox, and everything that runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+
+from databox_shared.days import DAYS_TAG
+from databox_shared.settings import Settings
+from databox_workspace.deployment import Deployment
+from databox_workspace.follow import Chain
+from databox_workspace.launch import launch
+from ebird_sandbox.process import Sandbox
+
+CHAIN_SECONDS = 240.0
+
+
+@dataclass(frozen=True)
+class Plant:
+    """Everything that runs, on a warehouse in a folder of its own."""
+
+    settings: Settings
+    sandbox: Sandbox
+    instance: dg.DagsterInstance
+    deployment: Deployment
+
+    def launch(self, days: str) -> tuple[Chain, str]:
+        """Launch ingestion's daily job for these days, and return the chain that will follow."""
+        chain = Chain(self.instance)
+        run_id = launch(
+            self.instance,
+            self.deployment.workspace,
+            location="ingestion",
+            job="daily_ebird_pipeline",
+            tags={DAYS_TAG: days},
+        )
+        chain.begin(run_id)
+        return chain, run_id
+
+    def until(self, what: str, condition: Callable[[], object]) -> None:
+        """Wait for the deployment to reach a state; fail with what was waited for."""
+        deadline = time.monotonic() + CHAIN_SECONDS
+        while not condition():
+            self.deployment.check()
+            assert time.monotonic() < deadline, f"waited {CHAIN_SECONDS:.0f} s for {what}"
+            time.sleep(0.2)
+
+    def release(self, query: str) -> list[tuple[object, ...]]:
+        """Ask the released file."""
+        with duckdb.connect(str(self.settings.release_path), read_only=True) as connection:
+            return connection.sql(query).fetchall()
+
+
+@contextmanager
+def environment(**variables: str) -> Generator[None]:
+    """Set variables of the environment for a while; servers that are started inherit them."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def warehouse(folder: Path) -> dict[str, str]:
+    """The environment of a warehouse in a folder."""
+    return {
+        "DATABASE_URL": f"duckdb:///{folder}/databox.duckdb",
+        "DLT_DATA_DIR": str(folder / "dlt"),
+        "DAGSTER_HOME": "",
+        "EBIRD_REGIONS": "US-DC",
+    }
