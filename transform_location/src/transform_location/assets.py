@@ -1,0 +1,211 @@
+"""The SQLMesh models as Dagster assets: one op for all of them, in one run one raw snapshot.
+
+The op deploys the models if their code changed, evaluates them for the run's days, publishes a
+snapshot and only then announces what it made. Definitions come from the manifest and the
+contracts; SQLMesh is imported inside the op.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from databox_shared import handoff, snapshots
+from databox_shared.contracts import MARTS, RAW, STAGING, Table, contract
+from databox_shared.days import daily_partitions, format_days, run_days
+from databox_shared.settings import load_settings
+from transform_location.manifest import PROJECT, Model, current_manifest
+
+if TYPE_CHECKING:
+    from transform_location.evaluation import Evaluation
+    from transform_location.models import Models
+
+    Log = Callable[[str], None]
+
+GROUPS = {STAGING: "sqlmesh_staging", MARTS: "sqlmesh_marts"}
+POOL = "transform_duckdb"
+RAW_KEYS = [table.asset_key for table in contract(RAW).tables.values()]
+
+
+def table_of(model: Model) -> Table:
+    """What the contract says of the model's table."""
+    return contract(model.schema).tables[model.table]
+
+
+def model_spec(model: Model) -> dg.AssetSpec:
+    """One model as an asset: all that is known of it without running it."""
+    table = table_of(model)
+    return dg.AssetSpec(
+        key=table.asset_key,
+        deps=[dg.AssetKey(name.split(".")) for name in model.deps],
+        description=f"{table.description}\n\n{table.grain[0].upper()}{table.grain[1:]}.",
+        group_name=GROUPS[model.schema],
+        owners=[table.owner],
+        kinds={"sqlmesh", "duckdb"},
+        code_version=model.code_version,
+        partitions_def=daily_partitions if table.day_column else None,
+        # a run for a set of days with gaps has no Dagster partition to yield an output for
+        skippable=True,
+        metadata={
+            "dagster/column_schema": table.column_schema,
+            "dagster/column_lineage": column_lineage(model),
+            "dagster/table_name": table.full_name,
+            "sql": dg.MetadataValue.md(f"```sql\n{model.sql.strip()}\n```"),
+            "kind": model.kind,
+            "dagster/code_references": dg.CodeReferencesMetadataValue(
+                code_references=[
+                    dg.LocalFileCodeReference(file_path=str(PROJECT / model.file), label=model.file)
+                ]
+            ),
+        },
+    )
+
+
+def column_lineage(model: Model) -> dg.TableColumnLineage:
+    """From which columns, also of other locations' tables, each column is computed."""
+    return dg.TableColumnLineage(
+        {
+            column: [
+                dg.TableColumnDep(dg.AssetKey([source.schema, source.table]), source.column)
+                for source in sources
+            ]
+            for column, sources in model.lineage.items()
+        }
+    )
+
+
+def check_specs(model: Model) -> list[dg.AssetCheckSpec]:
+    """One check for each audit of the model."""
+    return [
+        dg.AssetCheckSpec(
+            name=audit.name,
+            asset=table_of(model).asset_key,
+            description=audit.description,
+            blocking=audit.blocking,
+        )
+        for audit in model.audits
+    ]
+
+
+@dg.multi_asset(
+    name="sqlmesh_models",
+    specs=[model_spec(model) for model in current_manifest().models],
+    check_specs=[spec for model in current_manifest().models for spec in check_specs(model)],
+    can_subset=True,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool=POOL,
+)
+def sqlmesh_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    """Deploy if the code changed, evaluate the selected models, publish, announce.
+
+    Without named days it evaluates all days that raw has. Raises `dg.Failure` with a sentence for
+    each model that failed, and publishes nothing then.
+    """
+    handoff.begin(context, watch=RAW_KEYS)
+    evaluation, published = work(context)
+    if published is not None:
+        announce(context, evaluation, published)
+    yield from check_evaluations(context, evaluation)
+    if published is None:
+        raise dg.Failure(failure_text(evaluation), allow_retries=False)
+
+
+def work(
+    context: dg.AssetExecutionContext,
+) -> tuple["Evaluation", snapshots.Snapshot | None]:
+    """Do what the run is for, on one raw snapshot. Publishes unless a model failed."""
+    from transform_location.models import opened
+
+    settings, log = load_settings(), context.log.info
+    selected = {".".join(key.path) for key in context.selected_asset_keys}
+    with (
+        snapshots.reading(settings, "ingestion") as raw,
+        snapshots.writing(settings, "transform", on_wait=log) as writer,
+    ):
+        raw.check_readable(RAW)
+        with opened(settings, raw.path, log=log) as models:
+            if not models.is_deployed():
+                log(f"the code changed; deployed {', '.join(models.deploy()) or 'no model'}")
+            evaluation = evaluate(models, selected, run_days(context), log)
+        if evaluation.failures:
+            return evaluation, None
+        published = writer.publish(
+            run_id=context.run.run_id,
+            contract_names=[STAGING, MARTS],
+            source=raw.source,
+            upstream={"ingestion": raw.id},
+        )
+    log(f"published snapshot {published.id} from ingestion's snapshot {raw.id}")
+    return evaluation, published
+
+
+def evaluate(
+    models: "Models", selected: Collection[str], days: Collection[date] | None, log: "Log"
+) -> "Evaluation":
+    """Evaluate the models for the days that they need, given those that the run is for."""
+    raw_days = models.raw_days()
+    asked = set(raw_days if days is None else days)
+    asked.update(models.moved_days(asked))
+    log(f"evaluating {format_days(asked) or 'what is missing'}")
+    return models.evaluate(selected, asked, raw_days)
+
+
+def failure_text(evaluation: "Evaluation") -> str:
+    """What failed, what was not reached, and what happens next."""
+    sentences = list(evaluation.failures)
+    if evaluation.skipped:
+        sentences.append(f"not reached: {', '.join(evaluation.skipped)}")
+    sentences.append("nothing was published, and the next run does what is missing")
+    return "; ".join(sentences)
+
+
+def announce(
+    context: dg.AssetExecutionContext, evaluation: "Evaluation", published: snapshots.Snapshot
+) -> None:
+    """Announce every evaluated day of every model, selected or done because it was missing.
+
+    As logged events and not as outputs, of which a model that is by day would have one per run.
+    """
+    for model in current_manifest().models:
+        for day, rows in evaluation.rows.get(model.full_name, {}).items():
+            count = "dagster/partition_row_count" if day else "dagster/row_count"
+            context.log_event(
+                dg.AssetMaterialization(
+                    table_of(model).asset_key,
+                    partition=day.isoformat() if day else None,
+                    metadata={
+                        "databox/snapshot_id": published.id,
+                        "dagster/table_name": model.full_name,
+                        count: rows,
+                    },
+                )
+            )
+
+
+def check_evaluations(
+    context: dg.AssetExecutionContext, evaluation: "Evaluation"
+) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+    """One evaluation for each audit that ran and whose check is part of the run.
+
+    Not an `AssetCheckResult`, for which Dagster wants the run to have a partition.
+    """
+    for found in evaluation.audits.values():
+        key = dg.AssetCheckKey(dg.AssetKey(found.model.split(".")), found.audit)
+        if key not in context.selected_asset_check_keys:
+            continue
+        yield dg.AssetCheckEvaluation(
+            asset_key=key.asset_key,
+            check_name=key.name,
+            passed=found.bad_rows == 0,
+            severity=(
+                dg.AssetCheckSeverity.ERROR if found.blocking else dg.AssetCheckSeverity.WARN
+            ),
+            blocking=found.blocking,
+            metadata={
+                "bad_rows": dg.MetadataValue.int(found.bad_rows),
+                "query": dg.MetadataValue.md(f"```sql\n{found.query}\n```"),
+            },
+        )
+        spec = dg.AssetCheckSpec(key.name, asset=key.asset_key)
+        yield dg.Output(None, output_name=spec.get_python_identifier())

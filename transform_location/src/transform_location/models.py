@@ -1,0 +1,206 @@
+"""The two verbs on SQLMesh models: deploy the code, evaluate deployed models for given days.
+
+`Models` has the location's warehouse open. `deploy` makes prod's tables and views follow the
+project's files and evaluates nothing. `evaluate` computes chosen models for exactly the chosen
+days from what is deployed, never from the files, and audits them. What an earlier run left undone
+shows as missing days in SQLMesh's state, and is done as well. The caller holds the location's
+write lock, and must not publish after a failure: audits run after their rows are written. The
+SQLMesh calls here are half private, so a test holds each of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from sqlmesh.core.console import NoopConsole, set_console
+from sqlmesh.core.context import Context
+from sqlmesh.core.snapshot import DeployabilityIndex, Snapshot
+
+from databox_shared.contracts import RAW, STAGING
+from databox_shared.days import FIRST_DAY, day_ranges
+from databox_shared.settings import Settings
+from transform_location.evaluation import (
+    Evaluation,
+    Interval,
+    RecordingScheduler,
+    days_between,
+    failure_sentence,
+    interval_of,
+    is_by_day,
+    table_of,
+)
+from transform_location.manifest import PROJECT, current_manifest
+from transform_location.warehouse import (
+    LOCATION,
+    RAW_CATALOG,
+    STATE_FILE,
+    sqlmesh_config,
+    state_folder,
+)
+
+PROD = "prod"
+# a model that is not by day is done when it has the interval of this one day
+WHOLE = FIRST_DAY
+
+
+class NotDeployedError(Exception):
+    """Models were to be evaluated that were never deployed."""
+
+
+class Models:
+    """The location's models over one raw snapshot; made by `opened`."""
+
+    def __init__(self, context: Context, folder: Path, log: Callable[[str], None]) -> None:
+        self._context = context
+        self._deployed = folder / "deployed.json"
+        self._log = log
+
+    def is_deployed(self) -> bool:
+        """Whether prod was made from the code as it is now."""
+        if not self._deployed.is_file():
+            return False
+        said = json.loads(self._deployed.read_text(encoding="utf-8"))
+        return said["fingerprint"] == current_manifest().fingerprint
+
+    def deploy(self) -> list[str]:
+        """Make prod follow the project's files. Returns the changed models, as `schema.table`.
+
+        Changed models get new, empty tables. Their days show as missing, and the next `evaluate`
+        fills them.
+        """
+        self._context.load()
+        plan = self._context.plan_builder(
+            PROD, skip_backfill=True, skip_tests=True, skip_linter=True
+        ).build()
+        changed = sorted(table_of(new) for new in plan.new_snapshots if not _is_raw(new))
+        self._context.apply(plan)
+        said = {
+            "fingerprint": current_manifest().fingerprint,
+            "deployed_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        temporary = self._deployed.with_suffix(".part")
+        temporary.write_text(json.dumps(said), encoding="utf-8")
+        temporary.replace(self._deployed)
+        return changed
+
+    def raw_days(self) -> list[date]:
+        """The days that the raw snapshot has."""
+        return self._days(
+            f"SELECT obs_date FROM {RAW_CATALOG}.{RAW}.checklists "
+            f"UNION SELECT obs_date FROM {RAW_CATALOG}.{RAW}.region_stats"
+        )
+
+    def moved_days(self, days: Collection[date]) -> list[date]:
+        """Days under which staging still has a row whose raw date is now one of `days`.
+
+        An observer who corrects a checklist's date moves its rows. The day that they left must be
+        evaluated again, though nothing was loaded for it.
+        """
+        if not days:
+            return []
+        listed = ", ".join(f"DATE '{day}'" for day in days)
+        return self._days(
+            " UNION ".join(
+                f"SELECT old.obs_date FROM {STAGING}.{table} AS old "
+                f"JOIN {RAW_CATALOG}.{RAW}.{table} AS raw USING (region_code, {key}) "
+                f"WHERE raw.obs_date IN ({listed}) AND old.obs_date <> raw.obs_date"
+                for table, key in (("checklists", "sub_id"), ("observations", "obs_id"))
+            )
+        )
+
+    def evaluate(
+        self, selected: Collection[str], days: Collection[date], raw_days: Collection[date]
+    ) -> Evaluation:
+        """Evaluate the selected models (`schema.table`) for `days`, and all that is missing.
+
+        A day of `raw_days` is missing in a model that was never evaluated for it or that a failed
+        run left in the middle of it. It is done whether the model is selected or not, because
+        what is published afterwards must be whole.
+        """
+        scheduler = self._scheduler()
+        todo: dict[Snapshot, list[Interval]] = {}
+        for snapshot in scheduler.snapshots.values():
+            if _is_raw(snapshot):
+                continue
+            by_day = is_by_day(snapshot)
+            asked = (days if by_day else [WHOLE]) if table_of(snapshot) in selected else []
+            missing = set(raw_days if by_day else [WHOLE]) - _done(snapshot)
+            ranges = day_ranges({*asked, *missing})
+            if ranges:
+                todo[snapshot] = [interval_of(*ends) for ends in ranges]
+        return self._evaluate(scheduler, todo)
+
+    def _evaluate(
+        self, scheduler: RecordingScheduler, todo: dict[Snapshot, list[Interval]]
+    ) -> Evaluation:
+        state = self._context.state_sync
+        # missing first, evaluated then: a run that dies leaves what it did not finish as missing
+        state.remove_intervals(
+            [(snapshot, interval) for snapshot, ranges in todo.items() for interval in ranges]
+        )
+        state.refresh_snapshot_intervals(list(todo))
+        errors, skipped = scheduler.run_merged_intervals(
+            merged_intervals=cast("Any", todo),
+            deployability_index=DeployabilityIndex.all_deployable(),
+            environment_naming_info=scheduler.naming_info,
+        )
+        tables = {snapshot.name: table_of(snapshot) for snapshot in todo}
+        evaluation = scheduler.evaluation
+        evaluation.failures = [
+            failure_sentence(tables[error.node.snapshot_name], error) for error in errors
+        ]
+        evaluation.skipped = sorted({tables[node.snapshot_name] for node in skipped})
+        state.compact_intervals()
+        return evaluation
+
+    def _scheduler(self) -> RecordingScheduler:
+        state = self._context.state_sync
+        prod = state.get_environment(PROD)
+        if prod is None:
+            msg = "no models are deployed in this warehouse; run the job deploy_models first"
+            raise NotDeployedError(msg)
+        snapshots = state.get_snapshots(prod.snapshots).values()
+        return RecordingScheduler(self._context, snapshots, prod.naming_info, self._log)
+
+    def _days(self, query: str) -> list[date]:
+        rows = cast("list[tuple[date]]", self._context.engine_adapter.fetchall(query))
+        return sorted(day for (day,) in rows)
+
+
+@contextmanager
+def opened(
+    settings: Settings, raw_snapshot: Path, *, log: Callable[[str], None]
+) -> Generator[Models]:
+    """Open the location's working file with one raw snapshot attached; close both at the end."""
+    folder = state_folder(settings)
+    if not (folder / f"{LOCATION}.duckdb").exists():
+        # state of a warehouse that is gone says that its tables are full
+        for leftover in (STATE_FILE, f"{STATE_FILE}.wal", "deployed.json"):
+            (folder / leftover).unlink(missing_ok=True)
+    set_console(NoopConsole())
+    # models come from the state; their files are loaded by a deploy only
+    context = Context(paths=[str(PROJECT)], config=sqlmesh_config(settings), load=False)
+    try:
+        context.engine_adapter.execute(
+            f"ATTACH '{_quoted(raw_snapshot)}' AS {RAW_CATALOG} (READ_ONLY)"
+        )
+        yield Models(context, folder, log)
+    finally:
+        context.close()
+
+
+def _done(snapshot: Snapshot) -> set[date]:
+    return {day for interval in snapshot.intervals for day in days_between(*interval)}
+
+
+def _is_raw(snapshot: Snapshot) -> bool:
+    return not snapshot.is_model or snapshot.is_external
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

@@ -1,0 +1,58 @@
+/* A shared checklist counts once: its group has one primary copy a day. */
+AUDIT (
+  name one_primary_per_group
+);
+
+SELECT
+  region_code,
+  obs_date,
+  group_id
+FROM @this_model
+WHERE
+  NOT group_id IS NULL
+GROUP BY
+  region_code,
+  obs_date,
+  group_id
+HAVING
+  COUNT(CASE WHEN is_group_primary THEN 1 END) <> 1;
+
+/* A report has a number or an X; anything else is a form of count that is not understood yet. */
+AUDIT (
+  name counted_or_x
+);
+
+SELECT
+  *
+FROM @this_model
+WHERE
+  (
+    how_many IS NULL
+  ) <> is_x_count;
+
+/* What a taxon is rolled up to is a species of the same taxonomy. */
+AUDIT (
+  name rolls_up_to_a_species
+);
+
+SELECT
+  taxa.*
+FROM @this_model AS taxa
+LEFT JOIN @this_model AS parents
+  ON parents.species_code = taxa.rollup_species_code AND parents.category = 'species'
+WHERE
+  NOT taxa.rollup_species_code IS NULL AND parents.species_code IS NULL;
+
+/* A personal location may be a home address. */
+AUDIT (
+  name personal_places_stay_private
+);
+
+SELECT
+  *
+FROM @this_model
+WHERE
+  NOT is_hotspot
+  AND (
+    NOT loc_name IS NULL OR NOT latitude IS NULL OR NOT longitude IS NULL
+  )

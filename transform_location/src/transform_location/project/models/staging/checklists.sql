@@ -1,0 +1,47 @@
+MODEL (
+  name ebird_staging.checklists,
+  kind INCREMENTAL_BY_TIME_RANGE (
+    time_column obs_date
+  ),
+  grain (region_code, sub_id),
+  audits (one_primary_per_group)
+);
+
+SELECT
+  region_code,
+  sub_id,
+  obs_date,
+  CASE WHEN obs_time_valid THEN obs_dt END AS observed_at,
+  loc_id,
+  is_hotspot,
+  country_code,
+  subnational1_code,
+  subnational2_code,
+  MD5(user_display_name) AS observer_id,
+  CASE protocol_id
+    WHEN 'P20'
+    THEN 'incidental'
+    WHEN 'P21'
+    THEN 'stationary'
+    WHEN 'P22'
+    THEN 'traveling'
+    WHEN 'P62'
+    THEN 'historical'
+    ELSE 'other'
+  END AS protocol,
+  duration_hrs * 60 AS duration_minutes,
+  CASE WHEN protocol_id = 'P21' THEN 0.0::DOUBLE ELSE effort_distance_km END AS distance_km,
+  effort_area_ha AS area_ha,
+  num_observers,
+  all_obs_reported AS is_complete,
+  group_id,
+  group_id IS NULL
+  /* the lowest number, and S9 is lower than S10 */
+  OR ROW_NUMBER() OVER (
+    PARTITION BY region_code, obs_date, group_id
+    ORDER BY LENGTH(sub_id), sub_id
+  ) = 1 AS is_group_primary,
+  num_species
+FROM @raw_catalog.ebird_raw.checklists
+WHERE
+  obs_date BETWEEN @start_date AND @end_date

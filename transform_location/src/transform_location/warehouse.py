@@ -1,0 +1,82 @@
+"""Where the models run: SQLMesh's configuration for the location's own DuckDB file.
+
+The models' tables are in the location's working file and SQLMesh's state in a file beside it. Raw
+tables come from a snapshot of ingestion that a run attaches under the name `ingestion`; nothing
+here may open a file of another location. This module imports SQLMesh, so `definitions` must not
+import it.
+"""
+
+from __future__ import annotations
+
+import os
+
+# SQLMesh would fork a pool of loaders inside whatever process imports it; it reads this at import
+os.environ.setdefault("MAX_FORK_WORKERS", "1")
+
+from pathlib import Path
+
+from sqlmesh.core.config import (
+    AutoCategorizationMode,
+    CategorizerConfig,
+    Config,
+    DuckDBConnectionConfig,
+    GatewayConfig,
+    ModelDefaultsConfig,
+    PlanConfig,
+)
+from sqlmesh.core.config.linter import LinterConfig
+from sqlmesh.core.console import NoopConsole, set_console
+from sqlmesh.core.context import Context
+
+from databox_shared.days import FIRST_DAY
+from databox_shared.settings import Settings
+from transform_location.contracted import ContractedLoader
+from transform_location.manifest import PROJECT
+
+LOCATION = "transform"
+RAW_CATALOG = "ingestion"
+GATEWAY = "duckdb"
+STATE_FILE = "sqlmesh_state.duckdb"
+
+
+def state_folder(settings: Settings) -> Path:
+    """The folder of the location's working file, SQLMesh's state and its cache."""
+    return settings.hidden_dir / LOCATION
+
+
+def sqlmesh_config(settings: Settings, *, in_memory: bool = False) -> Config:
+    """The project's configuration; `in_memory` for work without a warehouse, such as lint."""
+    folder = state_folder(settings)
+    working_file = ":memory:" if in_memory else str(folder / f"{LOCATION}.duckdb")
+    state_file = None if in_memory else str(folder / STATE_FILE)
+    full = AutoCategorizationMode.FULL
+    return Config(
+        project="databox",
+        gateways={
+            GATEWAY: GatewayConfig(
+                # the key is the catalog that views are bound to; readers attach a copy under it
+                connection=DuckDBConnectionConfig(catalogs={LOCATION: working_file}),
+                state_connection=DuckDBConnectionConfig(database=state_file),
+                variables={"raw_catalog": RAW_CATALOG},
+            )
+        },
+        default_gateway=GATEWAY,
+        model_defaults=ModelDefaultsConfig(
+            dialect="duckdb", start=FIRST_DAY.isoformat(), cron="@daily"
+        ),
+        loader=ContractedLoader,
+        cache_dir=str(folder / "sqlmesh_cache"),
+        plan=PlanConfig(
+            auto_categorize_changes=CategorizerConfig(
+                external=full, python=full, sql=full, seed=full
+            )
+        ),
+        linter=LinterConfig.model_validate({"enabled": True, "rules": "ALL"}),
+        disable_anonymized_analytics=True,
+    )
+
+
+def load_project(settings: Settings) -> Context:
+    """All models, loaded from their files without a warehouse."""
+    set_console(NoopConsole())
+    return Context(paths=[str(PROJECT)], config=sqlmesh_config(settings, in_memory=True))
