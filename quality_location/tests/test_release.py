@@ -1,5 +1,6 @@
 """The release: complete or absent, the same for the same data, and in nobody's way."""
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -48,6 +49,35 @@ def test_it_holds_what_the_contract_says_and_no_private_word(released_world: "Wo
     )
     assert PRIVATE_NAME.encode() not in written
     assert OBSERVER.encode() not in written
+
+
+@pytest.mark.parametrize("large", [1_000_000, 1])
+def test_the_parquet_files_hold_the_same_rows(
+    world: "World", monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
+    monkeypatch.setattr(release_module, "LARGE_ROWS", large)
+    release = _release(world, NOW)
+    for table in contract(MARTS).tables.values():
+        files = "/*/*.parquet" if large == 1 and table.day_column else ".parquet"
+        path = release.folder / "parquet" / table.schema / table.name
+        columns = ", ".join(column.name for column in table.columns)
+        there = world.query(f"SELECT {columns} FROM {table.full_name} ORDER BY ALL")
+        assert world.query(f"SELECT {columns} FROM '{path}{files}' ORDER BY ALL") == there
+    assert sorted(release.manifest.files) == sorted(
+        file.relative_to(release.folder).as_posix()
+        for file in release.folder.rglob("*")
+        if file.is_file() and file.name != "manifest.json"
+    )
+
+
+def test_the_manifest_says_what_is_there(released_world: "World") -> None:
+    said = json.loads((released_world.release.folder / "manifest.json").read_text())
+    for name, file in said["files"].items():
+        content = (released_world.release.folder / name).read_bytes()
+        assert file["bytes"] == len(content)
+        assert file["sha256"] == hashlib.sha256(content).hexdigest()
+    assert said["contracts"] == {"ebird": contract(MARTS).version}
+    assert said["checks"]["failed"] == 0
 
 
 def test_the_same_data_leaves_the_release_as_it_is(released_world: "World") -> None:

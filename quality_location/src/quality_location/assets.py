@@ -18,7 +18,7 @@ from databox_shared.contracts import MARTS, STAGING, contract
 from databox_shared.handoff import begin
 from databox_shared.settings import Settings, load_settings
 from databox_shared.snapshots import writing
-from quality_location.checks import Check, checked_tables, contract_checks
+from quality_location.checks import Check, RowCheck, checked_tables, contract_checks
 from quality_location.domain import domain_checks, private_sources, private_values_sql
 from quality_location.evaluate import Outcome, broken_tables, evaluate_table
 from quality_location.release import (
@@ -64,7 +64,9 @@ release_is_current = dg.AssetCheckSpec(
 
 
 def _spec(check: Check) -> dg.AssetCheckSpec:
-    severity = "Blocks the release" if check.blocking else "Warns"
+    severity = "Warns" if not check.blocking else "Blocks the release"
+    if isinstance(check, RowCheck) and check.tolerates:
+        severity += f" when more than {check.tolerates:.0%} of the rows fail"
     return dg.AssetCheckSpec(
         check.name, asset=check.table.asset_key, description=f"{check.meaning} {severity}."
     )
@@ -166,13 +168,13 @@ def _result(outcome: Outcome, held: Held) -> dg.AssetCheckResult:
         metadata["sample"] = dg.MetadataValue.md(outcome.sample)
     if outcome.failing_by_day:
         metadata["failing_by_day"] = dg.MetadataValue.json(dict(outcome.failing_by_day))
+    is_error = outcome.blocks if outcome.failing_rows else outcome.check.blocking
+    severity = dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(
         passed=outcome.passed,
         asset_key=outcome.check.table.asset_key,
         check_name=outcome.check.name,
-        severity=dg.AssetCheckSeverity.ERROR
-        if outcome.check.blocking
-        else dg.AssetCheckSeverity.WARN,
+        severity=severity,
         description=outcome.reason,
         metadata=metadata,
     )

@@ -47,9 +47,12 @@ class ColumnsCheck(Check):
 
 @dataclass(frozen=True)
 class FreshnessCheck(Check):
-    """The newest value of `column` is at most `hours` old; a DATE counts as its day's end."""
+    """The newest value of `moment` over rows `t` is at most `hours` old.
 
-    column: str = ""
+    `moment` is a SQL expression; a DATE counts as its day's end.
+    """
+
+    moment: str = ""
     hours: float = 0
 
 
@@ -57,13 +60,16 @@ class FreshnessCheck(Check):
 class RowCheck(Check):
     """No row `t` of the table meets a condition of `fails` (what is wrong → SQL expression).
 
-    `shows` are the columns that a sample of failing rows has beside the key, and `reads` the
-    other tables that the conditions look into.
+    A sample of failing rows has the columns `shows` beside the key, and `explains` (name → SQL
+    expression over `t`). `reads` are the other tables that the expressions look into. A blocking
+    check only warns while at most the share `tolerates` of the rows fails.
     """
 
     fails: Mapping[str, str] = field(default_factory=dict[str, str])
     shows: tuple[str, ...] = ()
+    explains: Mapping[str, str] = field(default_factory=dict[str, str])
     reads: tuple[Table, ...] = ()
+    tolerates: float = 0
 
 
 def relation(table: Table) -> str:
@@ -123,7 +129,7 @@ def _of_table(table: Table) -> Iterator[Check]:
             f"The newest {'day has ended' if table.day_column else 'row was read'} at most "
             f"{table.freshness_hours:g} hours ago.",
             blocking=False,
-            column=_freshness_column(table),
+            moment=f"t.{_freshness_column(table)}",
             hours=table.freshness_hours,
         )
 

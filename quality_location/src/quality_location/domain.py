@@ -7,7 +7,7 @@ here and not in a contract stops the load of this location.
 from collections.abc import Iterator
 
 from databox_shared.contracts import MARTS, RAW, STAGING, Table, contract
-from quality_location.checks import Check, RowCheck, relation
+from quality_location.checks import Check, FreshnessCheck, RowCheck, relation
 
 PRIVATE_TEXT = "memory.private.texts"
 PRIVATE_PLACES = "memory.private.places"
@@ -16,6 +16,10 @@ _SHORTEST_COMMENT = 12
 _LATITUDES, _LONGITUDES = ("latitude", "lat"), ("longitude", "lng")
 
 COMPLETE_SHARE = 0.98
+LAST_GOOD_DAY_HOURS = 72
+X_SHARE, X_OBSERVATIONS = 0.3, 50
+# a day is held against the same weekday of so many weeks, of which so many must be loaded
+WEEKS, KNOWN_WEEKS = 8, 4
 LOST_CHECKLISTS, LOST_SHARE = 3, 0.05
 
 
@@ -26,8 +30,14 @@ def domain_checks() -> list[Check]:
         _lost_checklists(),
         _species_on_checklist(),
         _reached_staging(),
+        _observations_reached_staging(),
         _daily_totals(),
         _in_daily_totals(),
+        _one_primary_per_group(),
+        _taxonomy_is_newest(),
+        _usual_volume(),
+        _x_counts(),
+        _last_good_day(),
     ]
     for name in (STAGING, MARTS):
         checks += [_no_private_value(table) for table in contract(name).tables.values()]
@@ -183,6 +193,29 @@ def _reached_staging() -> Check:
     )
 
 
+def _observations_reached_staging() -> Check:
+    raw, staging = _table(RAW, "observations"), _table(STAGING, "observations")
+    checklists = _table(STAGING, "checklists")
+    return RowCheck(
+        raw,
+        "reached_staging",
+        "Every raw observation whose checklist is in staging is there too. A few may have been "
+        "added since the day was transformed; many mean that the transform loses birds.",
+        blocking=True,
+        fails={
+            "it is not in staging": (
+                "(t.region_code, t.sub_id, t.obs_date) IN "
+                f"(SELECT (region_code, sub_id, obs_date) FROM {relation(checklists)}) AND "
+                "(t.region_code, t.obs_id) NOT IN "
+                f"(SELECT (region_code, obs_id) FROM {relation(staging)})"
+            )
+        },
+        shows=("obs_date", "sub_id", "species_code"),
+        reads=(staging, checklists),
+        tolerates=0.05,
+    )
+
+
 def _daily_totals() -> Check:
     totals, checklists = _table(MARTS, "region_daily_totals"), _table(STAGING, "checklists")
     return RowCheck(
@@ -211,6 +244,107 @@ def _in_daily_totals() -> Check:
         },
         shows=("obs_date",),
         reads=(totals,),
+    )
+
+
+def _one_primary_per_group() -> Check:
+    return RowCheck(
+        _table(STAGING, "checklists"),
+        "group_counted_once",
+        "Of the copies of a shared checklist exactly one is the primary of its region and day, so "
+        "that its birds are counted once.",
+        blocking=True,
+        fails={
+            "its group has no primary copy, or several": (
+                "t.group_id IS NOT NULL AND sum(t.is_group_primary::INTEGER) OVER "
+                "(PARTITION BY t.region_code, t.group_id, t.obs_date) <> 1"
+            ),
+            "it was not shared, and is not primary": (
+                "t.group_id IS NULL AND NOT t.is_group_primary"
+            ),
+        },
+        shows=("obs_date", "group_id", "is_group_primary"),
+    )
+
+
+def _taxonomy_is_newest() -> Check:
+    taxa, raw = _table(STAGING, "taxa"), _table(RAW, "taxa")
+    newest = f"(SELECT max(taxonomy_version) FROM {relation(raw)})"
+    return RowCheck(
+        taxa,
+        "taxonomy_is_newest",
+        "Staging has the newest loaded version of the eBird taxonomy: codes are renumbered and "
+        "retired each autumn.",
+        blocking=False,
+        fails={"a newer version has been loaded": f"t.taxonomy_version < {newest}"},
+        shows=("taxonomy_version",),
+        reads=(raw,),
+    )
+
+
+def _usual_volume() -> Check:
+    totals = _table(MARTS, "region_daily_totals")
+    usual = (
+        f"FROM {relation(totals)} p WHERE p.region_code = t.region_code "
+        f"AND p.obs_date BETWEEN t.obs_date - {7 * WEEKS} AND t.obs_date - 7 "
+        "AND isodow(p.obs_date) = isodow(t.obs_date)"
+    )
+    # 1.4826 times the median absolute deviation is a standard deviation that outliers do not move
+    width = "greatest(3 * 1.4826 * mad(p.num_checklists), 0.25 * median(p.num_checklists), 5)"
+    low = f"(SELECT median(p.num_checklists) - {width} {usual})"
+    high = f"(SELECT median(p.num_checklists) + {width} {usual})"
+    return RowCheck(
+        totals,
+        "usual_volume",
+        f"The checklists of each of the last 7 loaded days are as many as on the same weekday of "
+        f"the {WEEKS} weeks before: their median ± 3 robust standard deviations (at least a "
+        f"quarter of the median, and 5). Days with fewer than {KNOWN_WEEKS} such weeks are not "
+        "judged. Bird counts and storms are real exceptions.",
+        blocking=False,
+        fails={
+            "an unusual number of checklists": (
+                f"t.obs_date > (SELECT max(obs_date) - 7 FROM {relation(totals)}) AND "
+                f"(SELECT count(*) {usual}) >= {KNOWN_WEEKS} AND "
+                f"(t.num_checklists < {low} OR t.num_checklists > {high})"
+            )
+        },
+        shows=("num_checklists",),
+        explains={"usual_from": f"round({low})", "usual_to": f"round({high})"},
+    )
+
+
+def _x_counts() -> Check:
+    totals, observations = _table(MARTS, "region_daily_totals"), _table(STAGING, "observations")
+    of_day = (
+        f"FROM {relation(observations)} o "
+        "WHERE o.region_code = t.region_code AND o.obs_date = t.obs_date"
+    )
+    share = f"(SELECT avg(o.is_x_count::INTEGER) {of_day})"
+    return RowCheck(
+        totals,
+        "few_x_counts",
+        f"At most {X_SHARE:.0%} of a day's observations are X (present, not counted), on days with "
+        f"at least {X_OBSERVATIONS} observations. More means that counts are not understood.",
+        blocking=False,
+        fails={
+            "too many X counts": (
+                f"(SELECT count(*) {of_day}) >= {X_OBSERVATIONS} AND {share} > {X_SHARE}"
+            )
+        },
+        explains={"x_share": f"round({share}, 3)"},
+        reads=(observations,),
+    )
+
+
+def _last_good_day() -> Check:
+    return FreshnessCheck(
+        _table(MARTS, "region_daily_totals"),
+        "last_good_day",
+        f"The last day that is at least {COMPLETE_SHARE:.0%} complete has ended at most "
+        f"{LAST_GOOD_DAY_HOURS} hours ago.",
+        blocking=False,
+        moment=f"CASE WHEN t.completeness >= {COMPLETE_SHARE} THEN t.obs_date END",
+        hours=LAST_GOOD_DAY_HOURS,
     )
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Raise it when what a release holds changes though the data and the contract do not."""
 KEEP_DAYS = 14
+# a table with more rows becomes a Parquet file per year, so that readers can take a part
+LARGE_ROWS = 1_000_000
 MANIFEST = "manifest.json"
 _BUILDING = ".building-"
 
@@ -175,6 +177,7 @@ def _write_database(connection: "DuckDBPyConnection", path: Path, manifest: Mani
         connection.execute(f"CREATE SCHEMA release.{marts.name}")
         for table in released_tables():
             _write_table(connection, table)
+            _write_parquet(connection, table, path.parent, manifest.rows[table.full_name])
         _write_about(connection, manifest)
     finally:
         connection.execute("DETACH release")
@@ -201,6 +204,21 @@ def _write_table(connection: "DuckDBPyConnection", table: Table) -> None:
             connection.execute(f"COMMENT ON COLUMN {name}.{column.name} IS {description}")
 
 
+def _write_parquet(
+    connection: "DuckDBPyConnection", table: Table, release: Path, rows: int
+) -> None:
+    target = release / "parquet" / table.schema / table.name
+    source, options = f"FROM release.{table.full_name}", "FORMAT parquet, COMPRESSION zstd"
+    if table.day_column and rows > LARGE_ROWS:
+        source = f"SELECT *, year({table.day_column}) AS year {source}"
+        options += ", PARTITION_BY (year)"
+        target.mkdir(parents=True)
+    else:
+        target = target.with_suffix(".parquet")
+        target.parent.mkdir(parents=True, exist_ok=True)
+    connection.execute(f"COPY ({source}) TO {literal(str(target))} ({options})")
+
+
 def _write_about(connection: "DuckDBPyConnection", manifest: Manifest) -> None:
     facts = {
         "what": contract(MARTS).description,
@@ -213,11 +231,13 @@ def _write_about(connection: "DuckDBPyConnection", manifest: Manifest) -> None:
         **{f"snapshot {name}": str(number) for name, number in manifest.snapshots.items()},
         **{f"checks {name}": str(number) for name, number in manifest.checks.items()},
         **{f"rows {name}": str(number) for name, number in manifest.rows.items()},
+        "same as Parquet": "parquet/ beside manifest.json, in the folder release",
         "columns explained": "SELECT table_name, column_name, comment FROM duckdb_columns() "
         "WHERE comment IS NOT NULL",
     }
     connection.execute("CREATE TABLE release.about (item VARCHAR NOT NULL, value VARCHAR NOT NULL)")
-    connection.executemany("INSERT INTO release.about VALUES (?, ?)", list(facts.items()))
+    rows = ", ".join(f"({literal(item)}, {literal(value)})" for item, value in facts.items())
+    connection.execute(f"INSERT INTO release.about VALUES {rows}")
     connection.execute("COMMENT ON TABLE release.about IS 'What this file is: SELECT * FROM about'")
     connection.execute("COMMENT ON COLUMN release.about.item IS 'What is said'")
     connection.execute("COMMENT ON COLUMN release.about.value IS 'What it is'")

@@ -1,0 +1,126 @@
+"""Single checks, asked directly: what they let through and what they do not."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from dagster_duckdb import DuckDBResource
+
+from quality_location.assets import CHECKS
+from quality_location.domain import private_values_sql
+from quality_location.evaluate import Outcome, broken_tables, evaluate_table
+from quality_location.warehouse import attached, held_snapshots
+
+from .conftest import DAYS
+
+if TYPE_CHECKING:
+    from .conftest import World
+
+END_OF_DAYS = datetime(DAYS[1].year, DAYS[1].month, DAYS[1].day, tzinfo=UTC) + timedelta(days=1)
+
+
+def ask(world: "World", name: str, now: datetime = END_OF_DAYS) -> Outcome:
+    """The outcome of one check, `schema.table:check`."""
+    table, _, wanted = name.partition(":")
+    [check] = [c for c in CHECKS if (c.table.full_name, c.name) == (table, wanted)]
+    resource = DuckDBResource(database=":memory:")
+    with held_snapshots(world.settings) as held, attached(resource, held) as connection:
+        for statement in private_values_sql():
+            connection.execute(statement)
+        broken = broken_tables(connection, [check.table])
+        [outcome] = evaluate_table(connection, check.table, [check], broken=broken, now=now)
+    return outcome
+
+
+@pytest.mark.parametrize(("late", "is_fresh"), [(0, True), (36, True), (37, False), (-1, True)])
+def test_a_day_is_fresh_for_its_hours_after_it_has_ended(
+    world: "World", late: int, is_fresh: bool
+) -> None:
+    now = END_OF_DAYS + timedelta(hours=late)
+    assert ask(world, "ebird.species_daily:fresh", now).passed is is_fresh
+
+
+def test_an_empty_table_is_not_fresh(world: "World") -> None:
+    world.run_sql("ingestion", "DELETE FROM stored.ebird_raw__notable_observations")
+    world.publish()
+    assert not ask(world, "ebird_raw.notable_observations:fresh").passed
+
+
+def test_the_last_good_day_is_not_the_last_day(world: "World") -> None:
+    name = "ebird.region_daily_totals:last_good_day"
+    world.run_sql(
+        "transform",
+        "UPDATE stored.ebird__region_daily_totals SET completeness = 0.5 "
+        f"WHERE obs_date = '{DAYS[1]}'",
+    )
+    world.publish()
+    assert ask(world, name, END_OF_DAYS + timedelta(hours=48)).passed
+    assert not ask(world, name, END_OF_DAYS + timedelta(hours=49)).passed
+
+
+@pytest.mark.parametrize(
+    ("checklists", "is_usual"), [(60, True), (75, True), (45, True), (76, False), (3, False)]
+)
+def test_volume_is_held_against_the_same_weekday_of_past_weeks(
+    world: "World", checklists: int, is_usual: bool
+) -> None:
+    totals = "stored.ebird__region_daily_totals"
+    world.run_sql(
+        "transform",
+        f"INSERT INTO {totals} SELECT t.* REPLACE (obs_date - 7 * week::INT AS obs_date, "
+        # one wild week must not widen what is usual
+        f"if(week = 3, 900, 60) AS num_checklists) FROM {totals} t, range(1, 9) w(week) "
+        f"WHERE obs_date = '{DAYS[1]}'; "
+        f"UPDATE {totals} SET num_checklists = {checklists} WHERE obs_date = '{DAYS[1]}'",
+    )
+    world.publish()
+    outcome = ask(world, "ebird.region_daily_totals:usual_volume")
+    assert outcome.passed is is_usual
+    if not is_usual:
+        assert "| usual_from | usual_to |" in outcome.sample
+        assert "| 45.0 | 75.0 |" in outcome.sample
+
+
+def test_too_few_past_weeks_judge_nothing(world: "World") -> None:
+    assert ask(world, "ebird.region_daily_totals:usual_volume").passed
+
+
+def test_a_day_of_x_counts_is_told(world: "World") -> None:
+    world.run_sql(
+        "transform",
+        "INSERT INTO stored.ebird_staging__observations "
+        "SELECT t.* REPLACE (obs_id || n AS obs_id, true AS is_x_count) "
+        "FROM stored.ebird_staging__observations t, range(10) r(n)",
+    )
+    world.publish()
+    outcome = ask(world, "ebird.region_daily_totals:few_x_counts")
+    assert outcome.failing_rows == 2
+    assert "0.909" in outcome.sample
+
+
+def test_an_old_taxonomy_in_staging_is_told(world: "World") -> None:
+    world.run_sql("ingestion", "UPDATE stored.ebird_raw__taxa SET taxonomy_version = 2026")
+    world.publish()
+    assert ask(world, "ebird_staging.taxa:taxonomy_is_newest").failing_rows == 3
+
+
+@pytest.mark.parametrize(("primaries", "failing"), [(0, 3), (1, 0), (2, 3)])
+def test_a_shared_checklist_is_counted_once(world: "World", primaries: int, failing: int) -> None:
+    world.run_sql(
+        "transform",
+        "UPDATE stored.ebird_staging__checklists SET group_id = 'G1', "
+        f"is_group_primary = right(sub_id, 1)::INT < {primaries} WHERE obs_date = '{DAYS[0]}'",
+    )
+    world.publish()
+    assert ask(world, "ebird_staging.checklists:group_counted_once").failing_rows == failing
+
+
+def test_what_is_public_elsewhere_is_not_private(world: "World") -> None:
+    world.run_sql(
+        "ingestion",
+        "UPDATE stored.ebird_raw__checklists SET loc_name = 'Mallard', latitude = 38.95, "
+        "longitude = -77.05 WHERE NOT is_hotspot",
+    )
+    world.publish()
+    assert ask(world, "ebird.species_daily:no_private_place_or_person").passed
+    assert ask(world, "ebird.hotspot_ranking:no_private_place_or_person").passed
