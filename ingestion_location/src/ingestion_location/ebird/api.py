@@ -239,13 +239,14 @@ class EbirdApi:
             self._sleep(FIRST_BACKOFF_SECONDS * 2 ** (attempt - 1))
 
     def _unreachable(self, path: str, error: Exception) -> str:
-        if self.source == "sandbox" and not self._has_token:
+        nobody_there = "NewConnectionError" in repr(error)
+        if nobody_there and self.source == "sandbox" and not self._has_token:
             return (
                 f"the sandbox at {self.url} does not answer; start it with "
                 f"`uv run task sandbox` or set EBIRD_API_TOKEN"
             )
-        host = urlsplit(self.url).netloc
-        return f"{self.url}/{path}: no answer from {host} ({type(error).__name__})"
+        why = "connection refused" if nobody_there else type(error).__name__
+        return f"{self.url}/{path} gave no answer ({why})"
 
 
 def with_query(path: str, **params: object) -> str:

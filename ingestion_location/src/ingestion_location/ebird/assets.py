@@ -131,15 +131,14 @@ def _read_date(context: dg.AssetExecutionContext, settings: Settings) -> date:
 
 
 def _ingest(context: dg.AssetExecutionContext, ingest: Ingest) -> None:
-    report = context.log.info
     selected = {key.path[-1] for key in context.selected_asset_keys}
+    days: dict[date, str] = {}
+    asked = run_days(context)
     if selected.intersection(DAY_TABLES):
-        asked = run_days(context)
         days = _days(ingest, asked)
-        report(f"days of the run for {ingest.fetcher.read_date}: {_reasons(days)}")
-        ingest.days(sorted(days), is_daily=asked is None)
-    if selected.intersection(SNAPSHOT_TABLES):
-        ingest.snapshots()
+        ingest.report(f"days of the run for {ingest.fetcher.read_date}: {_reasons(days)}")
+    now = bool(selected.intersection(SNAPSHOT_TABLES))
+    ingest.run(sorted(days), is_daily=asked is None, now=now)
 
 
 def _days(ingest: Ingest, asked: list[date] | None) -> dict[date, str]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from databox_shared.settings import Settings
 from ingestion_location.ebird.fetch import DayRead, Fetcher, FetchError, SnapshotRead
 from ingestion_location.ebird.ledger import mark_unannounced, record_new_fields, record_reads
-from ingestion_location.ebird.load import Scope, connect, load
-from ingestion_location.ebird.tables import DAY_TABLES, SNAPSHOT_TABLES
+from ingestion_location.ebird.load import Counts, Scope, connect, load
+from ingestion_location.ebird.tables import DAY_TABLES, RAW_TABLES, SNAPSHOT_TABLES
 
 # a dlt run costs 0.3 s however small it is, and its rows pass through memory
 DAYS_PER_LOAD = 30
@@ -73,36 +73,24 @@ class Ingest:
     loaded_days: list[DayLoad] = field(default_factory=list[DayLoad])
     loaded_snapshots: SnapshotLoad | None = None
 
-    def days(self, days: Sequence[date], *, is_daily: bool) -> None:
-        """Fetch and load these days of every region, in order.
+    def run(self, days: Sequence[date], *, is_daily: bool, now: bool) -> None:
+        """Fetch and load these days of every region, in order, and what is true now if asked.
 
         Raises `FetchError` on the first day that cannot be read; those before it are loaded.
         """
+        snapshots = self.fetcher.snapshots(self.settings.ebird_regions) if now else None
         for batch in _batches(self._fetched(days)):
-            self.loaded_days += self._load_days(batch)
+            # a dlt run has its price, so the snapshots go along with the first days
+            self._load(batch, snapshots)
+            snapshots = None
             record_reads(
                 self.working_file,
                 [(read.region, read.day) for read in batch],
                 self.fetcher.read_date,
                 is_daily=is_daily,
             )
-
-    def snapshots(self) -> None:
-        """Fetch and load what is true now rather than on a day."""
-        regions = self.settings.ebird_regions
-        read = self.fetcher.snapshots(regions)
-        by_region: list[Scope] = [(region,) for region in regions]
-        counts = load(
-            self.working_file,
-            read.files,
-            SNAPSHOT_TABLES,
-            dict.fromkeys(("recent_observations", "notable_observations", "hotspots"), by_region),
-            dlt_dir=self.settings.dlt_dir,
-            new=self.new_fields(),
-        )
-        self.loaded_snapshots = SnapshotLoad(
-            read, {name: count.total() for name, count in counts.items()}
-        )
+        if snapshots is not None:
+            self._load([], snapshots)
 
     def new_fields(self) -> dict[str, list[str]]:
         """Fields that the API has and no shape knows, by resource, now and in earlier runs."""
@@ -112,22 +100,44 @@ class Ingest:
         for day in days:
             yield [self.fetcher.day(region, day) for region in self.settings.ebird_regions]
 
-    def _load_days(self, batch: Sequence[DayRead]) -> list[DayLoad]:
-        files = {
-            "stats": [read.stats for read in batch],
-            "lists": [read.lists for read in batch],
-            "views": [read.views for read in batch],
-        }
-        scopes: list[Scope] = [(read.region, read.day) for read in batch]
+    def _load(self, batch: Sequence[DayRead], snapshots: SnapshotRead | None) -> None:
+        files: dict[str, list[Path]] = {}
+        tables: list[str] = []
+        scopes: dict[str, list[Scope]] = {}
+        if batch:
+            files |= {
+                "stats": [read.stats for read in batch],
+                "lists": [read.lists for read in batch],
+                "views": [read.views for read in batch],
+            }
+            tables += DAY_TABLES
+            days: list[Scope] = [(read.region, read.day) for read in batch]
+            scopes |= dict.fromkeys(DAY_TABLES, days)
+        if snapshots is not None:
+            files |= snapshots.files
+            tables += SNAPSHOT_TABLES
+            regions: list[Scope] = [(region,) for region in self.settings.ebird_regions]
+            scopes |= {
+                name: regions
+                for name in SNAPSHOT_TABLES
+                if RAW_TABLES[name].scope == ("region_code",)
+            }
         counts = load(
             self.working_file,
             files,
-            DAY_TABLES,
-            dict.fromkeys(DAY_TABLES, scopes),
+            tables,
+            scopes,
             dlt_dir=self.settings.dlt_dir,
             new=self.new_fields(),
             on_write=lambda: mark_unannounced(self.working_file, {read.day for read in batch}),
         )
+        if batch:
+            self._count_days(batch, counts)
+        if snapshots is not None:
+            rows = {name: counts[name].total() for name in SNAPSHOT_TABLES}
+            self.loaded_snapshots = SnapshotLoad(snapshots, rows)
+
+    def _count_days(self, batch: Sequence[DayRead], counts: Counts) -> None:
         totals = self._control_totals(batch)
         loads: list[DayLoad] = []
         for day in sorted({read.day for read in batch}):
@@ -137,11 +147,11 @@ class Ingest:
                 for table in DAY_TABLES
             }
             loads.append(DayLoad(day, reads, rows, *totals[day]))
+        self.loaded_days += loads
         self.report(
             f"loaded {len(loads)} day(s): {sum(load.rows['checklists'] for load in loads)} "
             f"checklists, {sum(load.rows['observations'] for load in loads)} observations"
         )
-        return loads
 
     def _control_totals(self, batch: Sequence[DayRead]) -> dict[date, tuple[int, int, bool]]:
         with connect(self.working_file) as connection:

@@ -98,10 +98,9 @@ def record_reads(
 
 def mark_unannounced(working_file: Path, days: Iterable[date]) -> None:
     """Remember that these days are about to change, until somebody announces them."""
-    with connect(working_file) as connection:
-        connection.executemany(
-            "INSERT OR IGNORE INTO ledger.unannounced VALUES (?)", [[day] for day in days]
-        )
+    if rows := [[day] for day in days]:
+        with connect(working_file) as connection:
+            connection.executemany("INSERT OR IGNORE INTO ledger.unannounced VALUES (?)", rows)
 
 
 def unannounced_days(working_file: Path) -> list[date]:
