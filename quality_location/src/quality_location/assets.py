@@ -6,30 +6,35 @@ away. A withheld release is an answer and does not fail the run; whatever goes w
 does, and then nothing is released.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from databox_shared.contracts import MARTS, STAGING, contract
 from databox_shared.handoff import begin
-from databox_shared.settings import Settings, load_settings
+from databox_shared.settings import load_settings
 from databox_shared.snapshots import writing
 from quality_location.checks import Check, RowCheck, checked_tables, contract_checks
 from quality_location.domain import domain_checks, private_sources, private_values_sql
 from quality_location.evaluate import Outcome, broken_tables, evaluate_table
+from quality_location.evidence import (
+    check_result,
+    release_metadata,
+    source_in_words,
+    table_metadata,
+    tally,
+)
+from quality_location.history import CONTRACT, RESULTS, SCORECARD, record
 from quality_location.release import (
     Facts,
-    Release,
     current_release,
     make_release,
     most_reported_species,
     released_tables,
 )
-from quality_location.warehouse import Held, attached, held_snapshots
+from quality_location.warehouse import attached, held_snapshots
 
 OWNER = "team:quality"
 GROUP = "data_quality"
@@ -52,6 +57,22 @@ release_asset = dg.AssetSpec(
         "`SELECT * FROM about` in it says what it is. It is made by the job data_quality_checks."
     ),
 )
+
+history_assets = [
+    dg.AssetSpec(
+        table.asset_key,
+        deps=[checked.asset_key for checked in TABLES] if table == RESULTS else [RESULTS.asset_key],
+        group_name=GROUP,
+        owners=[table.owner],
+        kinds={"duckdb"},
+        description=f"{table.description} Grain: {table.grain}.",
+        metadata={
+            "dagster/column_schema": table.column_schema,
+            "dagster/table_name": table.full_name,
+        },
+    )
+    for table in contract(CONTRACT).tables.values()
+]
 
 release_is_current = dg.AssetCheckSpec(
     "release_is_current",
@@ -87,7 +108,7 @@ def data_quality(
     settings = load_settings()
     now = datetime.now(UTC)
     with (
-        writing(settings, "quality", on_wait=context.log.info),
+        writing(settings, "quality", on_wait=context.log.info) as writer,
         held_snapshots(settings) as held,
         attached(duckdb, held) as connection,
     ):
@@ -105,13 +126,13 @@ def data_quality(
             found = evaluate_table(connection, table, checks, broken=broken, now=now)
             outcomes += found
             _log_table(context, table.full_name, found)
-            yield from (_result(outcome, held) for outcome in found)
+            yield from (check_result(outcome, held) for outcome in found)
         why_not = why_withheld(outcomes, CHECKS)
         if why_not:
             release, metadata = current_release(settings), {}
             context.log.error("the release is withheld: %s", why_not)
         else:
-            facts = Facts(now, context.run.run_id, _source(held), held.ids, tally(outcomes))
+            facts = Facts(now, context.run.run_id, source_in_words(held), held.ids, tally(outcomes))
             release, is_new = make_release(connection, settings, facts)
             metadata = {"top_species": dg.MetadataValue.text(most_reported_species(connection))}
             context.log.info(
@@ -119,11 +140,25 @@ def data_quality(
                 if is_new
                 else f"nothing has changed since release {release.manifest.id}: it stays"
             )
-        metadata |= _release_metadata(settings, held, outcomes, release)
-    if not why_not:
-        context.op_execution_context.log_event(
-            dg.AssetMaterialization(release_asset.key, metadata=metadata)
+        metadata |= release_metadata(settings, held, outcomes, release)
+        recorded = record(
+            connection,
+            writer.path,
+            outcomes,
+            run_id=context.run.run_id,
+            checked_at=now,
+            snapshots=held.ids,
         )
+        published = writer.publish(
+            run_id=context.run.run_id,
+            contract_names=[CONTRACT],
+            source=held.ingestion.source,
+            upstream=held.ids,
+        )
+    if not why_not:
+        _announce(context, release_asset.key, metadata)
+    for table in (RESULTS, SCORECARD):
+        _announce(context, table.asset_key, table_metadata(table, recorded, published))
     yield dg.AssetCheckResult(
         passed=not why_not,
         asset_key=release_asset.key,
@@ -132,6 +167,15 @@ def data_quality(
         description=f"The release is withheld: {why_not}" if why_not else "The release is current.",
         metadata=metadata,
     )
+
+
+def _announce(
+    context: dg.AssetCheckExecutionContext,
+    key: dg.AssetKey,
+    metadata: Mapping[str, dg.MetadataValue],
+) -> None:
+    # the op yields check results; what it materializes is an event of its run
+    context.op_execution_context.log_event(dg.AssetMaterialization(key, metadata=metadata))
 
 
 def why_withheld(outcomes: Sequence[Outcome], expected: Sequence[Check]) -> str:
@@ -147,63 +191,6 @@ def why_withheld(outcomes: Sequence[Outcome], expected: Sequence[Check]) -> str:
     ]
     reasons += [f"{key.asset_key.to_user_string()}: {key.name}: not checked." for key in missing]
     return " ".join(reasons)
-
-
-def tally(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    """How many checks passed, warned and failed."""
-    counts = Counter(
-        "passed" if outcome.passed else "failed" if outcome.blocks else "warned"
-        for outcome in outcomes
-    )
-    return {kind: counts[kind] for kind in ("passed", "warned", "failed")}
-
-
-def _result(outcome: Outcome, held: Held) -> dg.AssetCheckResult:
-    metadata: dict[str, dg.MetadataValue] = {
-        "failing_rows": dg.MetadataValue.int(outcome.failing_rows),
-        "query": dg.MetadataValue.md(f"```sql\n{held.query_for_people(outcome.query)}\n```"),
-        "databox/snapshot_id": dg.MetadataValue.int(held.transform.id),
-    }
-    if outcome.sample:
-        metadata["sample"] = dg.MetadataValue.md(outcome.sample)
-    if outcome.failing_by_day:
-        metadata["failing_by_day"] = dg.MetadataValue.json(dict(outcome.failing_by_day))
-    is_error = outcome.blocks if outcome.failing_rows else outcome.check.blocking
-    severity = dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN
-    return dg.AssetCheckResult(
-        passed=outcome.passed,
-        asset_key=outcome.check.table.asset_key,
-        check_name=outcome.check.name,
-        severity=severity,
-        description=outcome.reason,
-        metadata=metadata,
-    )
-
-
-def _release_metadata(
-    settings: Settings, held: Held, outcomes: Sequence[Outcome], release: Release | None
-) -> dict[str, dg.MetadataValue]:
-    metadata: dict[str, dg.MetadataValue] = {
-        "checks": dg.MetadataValue.json(tally(outcomes)),
-        "snapshots": dg.MetadataValue.json(held.ids),
-        "databox/snapshot_id": dg.MetadataValue.int(held.transform.id),
-    }
-    if release is None:
-        return metadata
-    return metadata | {
-        "path": dg.MetadataValue.path(str(settings.release_path)),
-        "rows": dg.MetadataValue.json(dict(release.manifest.rows)),
-        "days": dg.MetadataValue.text(release.manifest.days),
-        "release_id": dg.MetadataValue.text(release.manifest.id),
-        "dagster/row_count": dg.MetadataValue.int(sum(release.manifest.rows.values())),
-    }
-
-
-def _source(held: Held) -> str:
-    host = urlsplit(f"//{held.ingestion.source}").hostname or held.ingestion.source
-    if host in {"localhost", "127.0.0.1", "::1"}:
-        return "generated birds from the sandbox: nobody saw them"
-    return f"observations from {host}"
 
 
 def _log_table(

@@ -3,11 +3,11 @@
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from quality_location.assets import data_quality, release_asset
+from quality_location.assets import data_quality, history_assets, release_asset
 from quality_location.automation import data_quality_checks, transform_to_quality
 
 definitions = dg.Definitions(
-    assets=[release_asset],
+    assets=[release_asset, *history_assets],
     asset_checks=[data_quality],
     jobs=[data_quality_checks],
     sensors=[transform_to_quality],

@@ -1,0 +1,98 @@
+"""What Dagster shows of a run: metadata of checks, of the release and of the history.
+
+The keys `path`, `rows`, `checks`, `top_species`, `days` and `report` are read by the pipeline
+command; the others are for people in the UI.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import dagster as dg
+
+from databox_shared.contracts import Table
+from databox_shared.settings import Settings
+from databox_shared.snapshots import Snapshot
+from quality_location.evaluate import Outcome
+from quality_location.history import SCORECARD, Recorded, outcome_word
+from quality_location.release import Release
+from quality_location.warehouse import Held
+
+
+def check_result(outcome: Outcome, held: Held) -> dg.AssetCheckResult:
+    """One check, with what a person needs to look into it."""
+    metadata: dict[str, dg.MetadataValue] = {
+        "failing_rows": dg.MetadataValue.int(outcome.failing_rows),
+        "query": dg.MetadataValue.md(f"```sql\n{held.query_for_people(outcome.query)}\n```"),
+        "databox/snapshot_id": dg.MetadataValue.int(held.transform.id),
+    }
+    if outcome.sample:
+        metadata["sample"] = dg.MetadataValue.md(outcome.sample)
+    if outcome.failing_by_day:
+        metadata["failing_by_day"] = dg.MetadataValue.json(dict(outcome.failing_by_day))
+    is_error = outcome.blocks if outcome.failing_rows else outcome.check.blocking
+    severity = dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        passed=outcome.passed,
+        asset_key=outcome.check.table.asset_key,
+        check_name=outcome.check.name,
+        severity=severity,
+        description=outcome.reason,
+        metadata=metadata,
+    )
+
+
+def release_metadata(
+    settings: Settings, held: Held, outcomes: Sequence[Outcome], release: Release | None
+) -> dict[str, dg.MetadataValue]:
+    """What the run found, and the release that people see after it (None before the first)."""
+    metadata: dict[str, dg.MetadataValue] = {
+        "checks": dg.MetadataValue.json(tally(outcomes)),
+        "snapshots": dg.MetadataValue.json(held.ids),
+        "databox/snapshot_id": dg.MetadataValue.int(held.transform.id),
+    }
+    if release is None:
+        return metadata
+    return metadata | {
+        "path": dg.MetadataValue.path(str(settings.release_path)),
+        "rows": dg.MetadataValue.json(dict(release.manifest.rows)),
+        "days": dg.MetadataValue.text(release.manifest.days),
+        "release_id": dg.MetadataValue.text(release.manifest.id),
+        "dagster/row_count": dg.MetadataValue.int(sum(release.manifest.rows.values())),
+    }
+
+
+def source_in_words(held: Held) -> str:
+    """Whether real people saw these birds."""
+    host = urlsplit(f"//{held.ingestion.source}").hostname or held.ingestion.source
+    if host in {"localhost", "127.0.0.1", "::1"}:
+        return "generated birds from the sandbox: nobody saw them"
+    return f"observations from {host}"
+
+
+def table_metadata(
+    table: Table, recorded: Recorded, published: Snapshot
+) -> dict[str, dg.MetadataValue]:
+    """One table of the history; the scorecard is shown whole."""
+    metadata: dict[str, dg.MetadataValue] = {
+        "dagster/row_count": dg.MetadataValue.int(recorded.rows[table.name]),
+        "databox/snapshot_id": dg.MetadataValue.int(published.id),
+    }
+    if table == SCORECARD:
+        lines = [
+            "| table | owner | checks | warned | failed | runs passed |",
+            "|---|---|--:|--:|--:|--:|",
+        ]
+        lines += [
+            f"| {row['schema_name']}.{row['table_name']} | {row['owner']} | {row['checks']} "
+            f"| {row['warned']} | {row['failed']} | {row['runs_passed']} of {row['runs']} |"
+            for row in recorded.scorecard
+        ]
+        metadata["scorecard"] = dg.MetadataValue.md("\n".join(lines))
+    return metadata
+
+
+def tally(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """How many checks passed, warned and failed."""
+    counts = Counter(map(outcome_word, outcomes))
+    return {word: counts[word] for word in ("passed", "warned", "failed")}
