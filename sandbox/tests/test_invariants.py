@@ -6,6 +6,9 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
 from ebird_sandbox import edits, sightings, totals
 from ebird_sandbox.areas import with_rates
 from ebird_sandbox.checklists import Checklist
@@ -14,8 +17,6 @@ from ebird_sandbox.scopes import Circle, Scope, around, location_scope, region_s
 from ebird_sandbox.sightings import Filters
 from ebird_sandbox.truth import truth_of_checklist
 from ebird_sandbox.world import World, today_at_noon
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
 
 REGIONS = Regions()
 # Small enough to be looked at whole; everything else is as in a real one.
@@ -151,9 +152,7 @@ def test_top100_are_sums_in_order_and_equals_share_a_number(
         species.setdefault(checklist.observer.number, set()).update(taxa)
         complete[checklist.observer.number] += checklist.complete
     scores = dict(complete) if by_checklists else {n: len(s) for n, s in species.items()}
-    leaders = totals.top100(
-        case.world, case.scope, day, by_checklists=by_checklists, wanted=wanted
-    )
+    leaders = totals.top100(case.world, case.scope, day, by_checklists=by_checklists, wanted=wanted)
     got = [(row.num_complete_checklists if by_checklists else row.num_species) for row in leaders]
     assert got == sorted((n for n in scores.values() if n), reverse=True)[:wanted]
     assert all(scores[row.observer.number] == n for row, n in zip(leaders, got, strict=True))

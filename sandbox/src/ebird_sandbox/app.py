@@ -5,12 +5,13 @@ This module must never let a traceback out, and must never know what an endpoint
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import perf_counter
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from ebird_sandbox import api_obs, api_product, api_ref
@@ -19,6 +20,8 @@ from ebird_sandbox.broken import broken, failure
 from ebird_sandbox.endpoints import Api, Endpoint
 from ebird_sandbox.faults import Fault, Faults
 from ebird_sandbox.openapi import document
+from ebird_sandbox.page import home_page
+from ebird_sandbox.remembered import WORTH_SECONDS, Remembered
 from ebird_sandbox.replies import ApiError, error_reply, forbidden_reply, json_reply, no_endpoint
 from ebird_sandbox.requestlog import RequestLog, without_key
 
@@ -49,7 +52,8 @@ def create_app(api: Api, serving: Serving | None = None) -> Starlette:
         for base in BASES
         for endpoint in ENDPOINTS
     ]
-    routes += [Route("/openapi.json", desk.openapi, methods=["GET"])]
+    routes.append(Route("/openapi.json", desk.openapi, methods=["GET"]))
+    routes.append(Route("/", desk.home, methods=["GET"]))
     routes += Admin(api, faults, log).routes() if serving.admin else []
     app = Starlette(
         routes=routes,
@@ -67,6 +71,7 @@ class _Desk:
     token: str | None
     faults: Faults
     log: RequestLog
+    remembered: Remembered = field(default_factory=Remembered)
 
     def serving(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
@@ -74,7 +79,7 @@ class _Desk:
             hit = self.faults.decide(endpoint.name, target)
             response = failure(hit) if hit else None
             if response is None:
-                response = self._right(endpoint, request)
+                response = self._right(endpoint, request, target)
                 if hit:
                     response = broken(hit, response)
             self.log.note(endpoint.name, target, response.status_code, hit.kind if hit else None)
@@ -87,13 +92,27 @@ class _Desk:
         url = str(request.base_url).rstrip("/") + BASES[0]
         return json_reply(request, document(ENDPOINTS, url))
 
-    def _right(self, endpoint: Endpoint, request: Request) -> Response:
+    async def home(self, request: Request) -> Response:
+        """The page that says what this is."""
+        url = str(request.base_url).rstrip("/") + BASES[0]
+        return HTMLResponse(home_page(self.api.world, self.api.regions, ENDPOINTS, url))
+
+    def _right(self, endpoint: Endpoint, request: Request, target: str) -> Response:
         if endpoint.needs_key and not self._opens(request):
             return forbidden_reply()
+        state = (id(self.api.world), self.api.world.version)
+        words = f"{target} {request.headers.get('accept-encoding', '')}"
+        known = self.remembered.get(state, words)
+        if known is not None:
+            return known
+        begin = perf_counter()
         try:
-            return endpoint.handler(self.api, request)
+            answer = endpoint.handler(self.api, request)
         except ApiError as error:
             return error_reply(error)
+        if perf_counter() - begin > WORTH_SECONDS:
+            self.remembered.keep(words, answer)
+        return answer
 
     def _opens(self, request: Request) -> bool:
         key = request.headers.get(KEY_HEADER) or request.query_params.get("key")

@@ -6,7 +6,7 @@ birds. Numbers are of the size that the real places have; nothing in here is eBi
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 
@@ -37,6 +37,8 @@ class Area:
     species: frozenset[str] | None
     exotics: Mapping[str, str]
     whole: County | None = None
+    local: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Species that are met there otherwise than around Washington: season and abundance."""
 
     @property
     def country(self) -> str:
@@ -66,8 +68,18 @@ _AMERICA = {
 
 AREAS = (
     Area(0, "US-DC", 60, 148, "english", 0, None, _AMERICA),
-    Area(1, "US-MA", 165, 760, "english", 9, None, _AMERICA),
-    Area(2, "US-PA", 570, 1650, "english", 4, None, _AMERICA),
+    Area(
+        1, "US-MA", 165, 760, "english", 9, None, _AMERICA,
+        local={
+            "bkcchi": "R8", "carchi": "V0", "acafly": "V0", "fiscro": "E3", "blkvul": "R1",
+            "brant": "W4", "amhgul1": "R7", "gbbgul": "R6", "comter": "S5",
+            "sander": "B5", "purfin": "R4", "rebnut": "R5", "herthr": "P4", "snoowl1": "W1",
+        },
+    ),
+    Area(
+        2, "US-PA", 570, 1650, "english", 4, None, _AMERICA,
+        local={"bkcchi": "R6", "carchi": "R3", "fiscro": "R3", "laugul": "V0", "comrav": "R5"},
+    ),
     Area(
         3, "JP-13", 26, 95, "japanese", 3, species_of("JP-13"),
         {"rocpig": "N", "blkswa": "X", "mutswa": "N"},

@@ -5,6 +5,7 @@ listen anywhere but on loopback unless told so.
 """
 
 import argparse
+import gc
 import socket
 import sys
 from collections.abc import Sequence
@@ -66,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app = create_app(Api(world), serving)
     except BadRuleError as error:
         parser().error(str(error))
+    # Millions of small objects without cycles: looking for cycles costs two fifths of the time.
+    gc.set_threshold(100_000, 50, 50)
     listener = _listen(options.host, options.port)
     host, port = listener.getsockname()[:2]
     config = uvicorn.Config(

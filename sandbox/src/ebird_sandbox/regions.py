@@ -16,12 +16,33 @@ from ebird_sandbox.areas import AREAS
 
 WORLD = "world"
 TYPES = ("country", "subnational1", "subnational2")
+# Where eBird says it otherwise than pycountry.
 _RENAMED = {
-    "VA": "Vatican City (Holy See)",
-    "TR": "Turkey",
+    "BN": "Brunei",
+    "BQ": "Caribbean Netherlands",
+    "CD": "DR Congo",
+    "CV": "Cape Verde",
+    "CZ": "Czech Republic",
+    "FM": "Micronesia",
+    "GS": "South Georgia and South Sandwich Islands",
+    "MK": "Macedonia",
+    "MO": "Macau",
+    "PN": "Pitcairn Islands",
+    "PS": "Palestinian Territory",
+    "RU": "Russia",
+    "SH": "Saint Helena, Ascension, and Tristan da Cunha",
+    "SJ": "Svalbard",
+    "ST": "São Tomé and Príncipe",
+    "SX": "Sint Maarten",
     "SZ": "Swaziland",
+    "TF": "French Southern and Antarctic Lands",
+    "TR": "Turkey",
     "US": "United States",
+    "VA": "Vatican City (Holy See)",
+    "VG": "Virgin Islands (British)",
+    "VI": "Virgin Islands (U.S.)",
 }
+_NOT_A_COUNTRY = "AX"
 _MORE_COUNTRIES = {
     "AC": "Ashmore and Cartier Islands",
     "CP": "Clipperton Island",
@@ -101,7 +122,8 @@ class Regions:
         named = dict(_MORE_COUNTRIES)
         for country in pycountry.countries:
             name = getattr(country, "common_name", country.name)
-            named[country.alpha_2] = _RENAMED.get(country.alpha_2, name)
+            if country.alpha_2 != _NOT_A_COUNTRY:
+                named[country.alpha_2] = _RENAMED.get(country.alpha_2, name)
         regions = (Region(code, name, "country", None) for code, name in named.items())
         return sorted(regions, key=lambda region: region.name)
 
@@ -111,8 +133,10 @@ class Regions:
         found = {country.code: country for country in self.countries}
         divided: set[str] = set()
         for division in pycountry.subdivisions:
-            if getattr(division, "parent_code", None) is None:
-                country = found[division.country_code]
+            country = found.get(division.country_code)
+            below = getattr(division, "parent_code", None) is not None
+            # Puerto Rico and its like are countries of their own here.
+            if country and not below and division.type != "Outlying area":
                 divided.add(country.code)
                 code = division.code
                 found[code] = Region(code, division.name, "subnational1", country)

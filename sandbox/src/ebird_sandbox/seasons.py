@@ -74,7 +74,9 @@ class Seasons:
     def __init__(self, seed: int, area: Area, taxonomy: Taxonomy) -> None:
         self.area = area
         self._habits: list[Habit] = []
-        for code, usual, abundance, habitats, flock in _lines():
+        for code, season_there, abundance_there, habitats, flock in _lines():
+            here = area.local.get(code, season_there + abundance_there)
+            usual, abundance = here[0], here[1]
             if area.species is not None and code not in area.species:
                 continue
             local = fraction(seed, area.code, code, "abundance")

@@ -8,7 +8,7 @@ the machine's clock: time moves only when it is told to.
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
 
 from ebird_sandbox import taxonomy as taxonomies
@@ -81,6 +81,11 @@ class World:
     def today(self) -> date:
         """The day that it is."""
         return self.now.date()
+
+    @property
+    def yesterday(self) -> date:
+        """The last whole day."""
+        return self.today - timedelta(days=1)
 
     def changed(self) -> None:
         """Says that something is different now: what was derived must be derived again."""
