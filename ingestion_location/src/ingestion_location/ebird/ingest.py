@@ -18,7 +18,7 @@ from ingestion_location.ebird.load import Counts, Scope, connect, load
 from ingestion_location.ebird.tables import DAY_TABLES, RAW_TABLES, SNAPSHOT_TABLES
 
 # a dlt run costs 0.3 s however small it is, and its rows pass through memory
-DAYS_PER_LOAD = 30
+DAYS_PER_LOAD = 31
 BYTES_PER_LOAD = 48 * 1024 * 1024
 
 
