@@ -1,26 +1,56 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
-from raw_world import RawWorld
 
 from databox_shared.settings import Settings, load_settings
 
+from .raw_world import RawWorld
+from .runs import failure, run
+
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def bare_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """An environment with nothing in it."""
     monkeypatch.setenv("DATABASE_URL", f"duckdb:///{tmp_path}/databox.duckdb")
     monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
     return load_settings()
 
 
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a warehouse into which the models were deployed and nothing was evaluated."""
+    home = tmp_path_factory.mktemp("deployed")
+    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+        patch.setenv("DATABASE_URL", f"duckdb:///{home}/databox.duckdb")
+        settings = load_settings()
+        RawWorld(settings).publish()
+        result = run(instance, job="deploy_models")
+        assert result.success, failure(result)
+        return settings.hidden_dir / "transform"
+
+
+@pytest.fixture
+def settings(bare_settings: Settings, deployed: Path) -> Settings:
+    """An environment with deployed models, which saves each test some seconds."""
+    target = bare_settings.hidden_dir / "transform"
+    target.mkdir(parents=True)
+    for name in ("transform.duckdb", "sqlmesh_state.duckdb", "deployed.json"):
+        shutil.copy(deployed / name, target)
+    return bare_settings
+
+
 @pytest.fixture
 def world(settings: Settings) -> RawWorld:
-    """Two days at one hotspot, seen by three observers."""
-    world = RawWorld(settings)
+    """Two days at one hotspot, with a complete and an incomplete checklist each."""
+    return filled(RawWorld(settings))
+
+
+def filled(world: RawWorld) -> RawWorld:
     world.taxonomy()
     world.add("hotspots", region_code="US-DC", loc_id="L1", loc_name="National Mall")
     for day in ("2026-11-20", "2026-11-21"):

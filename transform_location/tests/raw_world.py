@@ -75,7 +75,7 @@ class RawWorld:
                 obs_date=obs_date,
                 species_code=code,
                 how_many_str=count,
-                present=True,
+                present=count == "X",
             )
         return row
 

@@ -26,7 +26,7 @@ PROJECT = Path(__file__).parent / "project"
 MANIFEST = Path(__file__).parent / "manifest.json"
 
 # what decides the content beside the project's own files
-_CODE = ("contracted.py", "manifest.py", "manifest_build.py", "warehouse.py")
+DEPLOYED_CODE = ("contracted.py", "manifest.py", "manifest_build.py", "warehouse.py")
 _NOT_DEPLOYED = ("tests", "__pycache__", ".cache")
 
 
@@ -101,7 +101,7 @@ def code_fingerprint() -> str:
         for file in sorted(PROJECT.rglob("*"))
         if file.is_file() and not set(file.relative_to(PROJECT).parts) & set(_NOT_DEPLOYED)
     ]
-    for file in [*files, *(PROJECT.parent / name for name in _CODE)]:
+    for file in [*files, *(PROJECT.parent / name for name in DEPLOYED_CODE)]:
         digest.update(f"\n{file.relative_to(PROJECT.parent).as_posix()}\n".encode())
         digest.update(file.read_bytes())
     for schema in (RAW, STAGING, MARTS):
@@ -120,10 +120,10 @@ def load_manifest(path: Path = MANIFEST) -> Manifest:
     Raises `ManifestError` with the sentence of what does not fit.
     """
     fingerprint = code_fingerprint()
-    manifest = _read(path)
+    manifest = stored_manifest(path)
     if manifest is None or manifest.fingerprint != fingerprint:
         _rebuild(path)
-        manifest = _read(path)
+        manifest = stored_manifest(path)
     if manifest is None or manifest.fingerprint != fingerprint:
         msg = f"{path} was rebuilt and is still not of the code beside it; a file changed meanwhile"
         raise ManifestError(msg)
@@ -144,7 +144,8 @@ def write_manifest(manifest: Manifest, path: Path = MANIFEST) -> None:
     temporary.replace(path)
 
 
-def _read(path: Path) -> Manifest | None:
+def stored_manifest(path: Path = MANIFEST) -> Manifest | None:
+    """The manifest as it was written, fresh or stale; None if there is none."""
     if not path.is_file():
         return None
     return TypeAdapter(Manifest).validate_json(path.read_bytes())

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sqlglot import exp
-from sqlmesh.core import dialect
+from sqlmesh.core.audit import ModelAudit
 from sqlmesh.core.context import Context
 from sqlmesh.core.lineage import column_dependencies
 from sqlmesh.core.model import Model as SqlMeshModel
 
 from databox_shared.contracts import MARTS, STAGING, Table, contract
-from databox_shared.settings import load_settings
 from transform_location.manifest import (
     PROJECT,
     Audit,
@@ -40,14 +39,13 @@ def build_manifest() -> Manifest:
     Raises `ManifestError` that lists every difference between models and contracts.
     """
     fingerprint = code_fingerprint()
-    context = load_project(load_settings())
+    context = load_project()
     try:
         differences = list(contract_differences(context.models.values()))
         if differences:
             raise ManifestError("\n".join(differences))
-        descriptions = _CONTRACT_AUDITS | _audit_descriptions()
         models = [
-            _entry(context, context.models[fqn], descriptions)
+            _entry(context, context.models[fqn])
             for fqn in context.dag.sorted
             if fqn in context.models and not context.models[fqn].kind.is_external
         ]
@@ -107,7 +105,7 @@ def _table_differences(name: str, model: SqlMeshModel, table: Table) -> Iterable
         )
 
 
-def _entry(context: Context, model: SqlMeshModel, descriptions: dict[str, str]) -> Model:
+def _entry(context: Context, model: SqlMeshModel) -> Model:
     # SQLMesh has no public name for a model's file
     path = model._path  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
     return Model(
@@ -118,8 +116,9 @@ def _entry(context: Context, model: SqlMeshModel, descriptions: dict[str, str]) 
         code_version=model.data_hash,
         deps=sorted(_schema_table(fqn) for fqn in model.depends_on),
         audits=[
-            Audit(audit.name, audit.blocking, descriptions[audit.name])
+            Audit(audit.name, audit.blocking, _audit_description(audit))
             for audit, _ in model.audits_with_args
+            if isinstance(audit, ModelAudit)
         ],
         lineage={
             column: _sources(context, model, column) for column in model.columns_to_types or {}
@@ -145,16 +144,12 @@ def _schema_table(fqn: str) -> str:
     return f"{table.db}.{table.name}"
 
 
-def _audit_descriptions() -> dict[str, str]:
-    """What the comment above each audit of the project says."""
-    found: dict[str, str] = {}
-    for file in sorted((PROJECT / "audits").glob("*.sql")):
-        for item in dialect.parse(file.read_text(encoding="utf-8"), default_dialect="duckdb"):
-            if isinstance(item, dialect.Audit):
-                name = next(p.args["value"].name for p in item.expressions if p.name == "name")
-                comment = " ".join(item.comments or []).strip()
-                if not comment:
-                    msg = f"the audit {name} in {file.name} has no comment that says what it is for"
-                    raise ManifestError(msg)
-                found[name] = comment
-    return found
+def _audit_description(audit: ModelAudit) -> str:
+    """What the contract's audits are for, or the comment above the query of the project's own."""
+    if audit.name in _CONTRACT_AUDITS:
+        return _CONTRACT_AUDITS[audit.name]
+    comment = " ".join(audit.query.comments or []).strip()
+    if not comment:
+        msg = f"the audit {audit.name} has no comment above its query that says what it is for"
+        raise ManifestError(msg)
+    return comment

@@ -119,21 +119,30 @@ class Models:
         """Evaluate the selected models (`schema.table`) for `days`, and all that is missing.
 
         A day of `raw_days` is missing in a model that was never evaluated for it or that a failed
-        run left in the middle of it. It is done whether the model is selected or not, because
-        what is published afterwards must be whole.
+        run left in the middle of it. It is done whether the model is selected or not, and the
+        models that are not by day after it, because what is published then must be whole.
         """
         scheduler = self._scheduler()
-        todo: dict[Snapshot, list[Interval]] = {}
-        for snapshot in scheduler.snapshots.values():
-            if _is_raw(snapshot):
-                continue
-            by_day = is_by_day(snapshot)
-            asked = (days if by_day else [WHOLE]) if table_of(snapshot) in selected else []
-            missing = set(raw_days if by_day else [WHOLE]) - _done(snapshot)
-            ranges = day_ranges({*asked, *missing})
-            if ranges:
-                todo[snapshot] = [interval_of(*ends) for ends in ranges]
-        return self._evaluate(scheduler, todo)
+        models = [snapshot for snapshot in scheduler.snapshots.values() if not _is_raw(snapshot)]
+        wanted = {
+            snapshot: set(raw_days if is_by_day(snapshot) else [WHOLE]) - _done(snapshot)
+            for snapshot in models
+        }
+        heals = any(wanted.values())
+        for snapshot in models:
+            selects = table_of(snapshot) in selected
+            if is_by_day(snapshot):
+                wanted[snapshot].update(days if selects else ())
+            elif selects or heals:
+                wanted[snapshot] = {WHOLE}
+        return self._evaluate(
+            scheduler,
+            {
+                snapshot: [interval_of(*ends) for ends in day_ranges(wanted[snapshot])]
+                for snapshot in models
+                if wanted[snapshot]
+            },
+        )
 
     def _evaluate(
         self, scheduler: RecordingScheduler, todo: dict[Snapshot, list[Interval]]

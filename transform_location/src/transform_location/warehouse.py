@@ -44,19 +44,23 @@ def state_folder(settings: Settings) -> Path:
     return settings.hidden_dir / LOCATION
 
 
-def sqlmesh_config(settings: Settings, *, in_memory: bool = False) -> Config:
-    """The project's configuration; `in_memory` for work without a warehouse, such as lint."""
-    folder = state_folder(settings)
-    working_file = ":memory:" if in_memory else str(folder / f"{LOCATION}.duckdb")
-    state_file = None if in_memory else str(folder / STATE_FILE)
+def sqlmesh_config(settings: Settings | None) -> Config:
+    """The project's configuration; without settings for work that needs no warehouse."""
+    folder = state_folder(settings) if settings else None
     full = AutoCategorizationMode.FULL
     return Config(
         project="databox",
         gateways={
             GATEWAY: GatewayConfig(
                 # the key is the catalog that views are bound to; readers attach a copy under it
-                connection=DuckDBConnectionConfig(catalogs={LOCATION: working_file}),
-                state_connection=DuckDBConnectionConfig(database=state_file),
+                connection=DuckDBConnectionConfig(
+                    catalogs={
+                        LOCATION: str(folder / f"{LOCATION}.duckdb") if folder else ":memory:"
+                    }
+                ),
+                state_connection=DuckDBConnectionConfig(
+                    database=str(folder / STATE_FILE) if folder else None
+                ),
                 variables={"raw_catalog": RAW_CATALOG},
             )
         },
@@ -65,7 +69,7 @@ def sqlmesh_config(settings: Settings, *, in_memory: bool = False) -> Config:
             dialect="duckdb", start=FIRST_DAY.isoformat(), cron="@daily"
         ),
         loader=ContractedLoader,
-        cache_dir=str(folder / "sqlmesh_cache"),
+        cache_dir=str(folder / "sqlmesh_cache") if folder else None,
         plan=PlanConfig(
             auto_categorize_changes=CategorizerConfig(
                 external=full, python=full, sql=full, seed=full
@@ -76,7 +80,7 @@ def sqlmesh_config(settings: Settings, *, in_memory: bool = False) -> Config:
     )
 
 
-def load_project(settings: Settings) -> Context:
+def load_project() -> Context:
     """All models, loaded from their files without a warehouse."""
     set_console(NoopConsole())
-    return Context(paths=[str(PROJECT)], config=sqlmesh_config(settings, in_memory=True))
+    return Context(paths=[str(PROJECT)], config=sqlmesh_config(None))

@@ -1,8 +1,8 @@
-/* No more checklists report a species than were looked at. */
 AUDIT (
   name reporting_is_part_of_the_sample
 );
 
+/* No more checklists report a species than were looked at. */
 SELECT
   *
 FROM @this_model
@@ -14,12 +14,12 @@ WHERE
     birds_counted IS NULL
   );
 
-/* eBird counts checklists of the day that were not loaded. A warning: late ones keep arriving. */
 AUDIT (
   name day_is_complete,
   blocking FALSE
 );
 
+/* What eBird counts was loaded. A warning: late checklists keep arriving. */
 SELECT
   *
 FROM @this_model

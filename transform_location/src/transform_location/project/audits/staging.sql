@@ -1,8 +1,8 @@
-/* A shared checklist counts once: its group has one primary copy a day. */
 AUDIT (
   name one_primary_per_group
 );
 
+/* A shared checklist counts once: its group has one primary copy a day. */
 SELECT
   region_code,
   obs_date,
@@ -17,11 +17,11 @@ GROUP BY
 HAVING
   COUNT(CASE WHEN is_group_primary THEN 1 END) <> 1;
 
-/* A report has a number or an X; anything else is a form of count that is not understood yet. */
 AUDIT (
   name counted_or_x
 );
 
+/* A report has a number or an X; anything else is a count that is not understood yet. */
 SELECT
   *
 FROM @this_model
@@ -30,11 +30,11 @@ WHERE
     how_many IS NULL
   ) <> is_x_count;
 
-/* What a taxon is rolled up to is a species of the same taxonomy. */
 AUDIT (
   name rolls_up_to_a_species
 );
 
+/* What a taxon is rolled up to is a species of the same taxonomy. */
 SELECT
   taxa.*
 FROM @this_model AS taxa
@@ -43,11 +43,11 @@ LEFT JOIN @this_model AS parents
 WHERE
   NOT taxa.rollup_species_code IS NULL AND parents.species_code IS NULL;
 
-/* A personal location may be a home address. */
 AUDIT (
   name personal_places_stay_private
 );
 
+/* A personal location may be a home address: it has no name and no coordinates. */
 SELECT
   *
 FROM @this_model

@@ -59,7 +59,8 @@ WITH last_days AS (
     taxa.rollup_species_code AS species_code
   FROM visits
   INNER JOIN ebird_staging.observations AS observations
-    ON observations.region_code = visits.region_code AND observations.sub_id = visits.sub_id
+    ON observations.region_code = visits.region_code
+    AND observations.sub_id = visits.sub_id
   INNER JOIN ebird_staging.taxa AS taxa
     ON taxa.species_code = observations.species_code
   WHERE
@@ -120,7 +121,7 @@ SELECT
     COALESCE(found.species_on_complete_checklists, 0) / NULLIF(visited.complete_checklists, 0)
   )::DOUBLE AS species_per_checklist,
   visited.last_visit,
-  DATE_DIFF('day', visited.last_visit, visited.last_day)::BIGINT AS days_since_last_visit
+  DATE_DIFF('DAY', visited.last_visit, visited.last_day)::BIGINT AS days_since_last_visit
 FROM visited
 LEFT JOIN found
   ON found.region_code = visited.region_code

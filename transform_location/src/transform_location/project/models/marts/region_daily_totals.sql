@@ -4,7 +4,9 @@ MODEL (
     time_column obs_date
   ),
   grain (region_code, obs_date),
-  audits (day_is_complete)
+  audits (
+    day_is_complete
+  )
 );
 
 WITH loaded AS (

@@ -4,7 +4,9 @@ MODEL (
     time_column obs_date
   ),
   grain (region_code, species_code, obs_date),
-  audits (reporting_is_part_of_the_sample)
+  audits (
+    reporting_is_part_of_the_sample
+  )
 );
 
 WITH unshared AS (

@@ -4,7 +4,9 @@ MODEL (
     time_column obs_date
   ),
   grain (region_code, sub_id),
-  audits (one_primary_per_group)
+  audits (
+    one_primary_per_group
+  )
 );
 
 SELECT
@@ -36,11 +38,7 @@ SELECT
   all_obs_reported AS is_complete,
   group_id,
   group_id IS NULL
-  /* the lowest number, and S9 is lower than S10 */
-  OR ROW_NUMBER() OVER (
-    PARTITION BY region_code, obs_date, group_id
-    ORDER BY LENGTH(sub_id), sub_id
-  ) = 1 AS is_group_primary,
+  OR ROW_NUMBER() OVER (PARTITION BY region_code, obs_date, group_id ORDER BY LENGTH(sub_id), sub_id) = 1 AS is_group_primary, /* the lowest number, and S9 is lower than S10 */
   num_species
 FROM @raw_catalog.ebird_raw.checklists
 WHERE

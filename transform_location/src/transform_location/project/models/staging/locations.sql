@@ -3,7 +3,9 @@ MODEL (
   name ebird_staging.locations,
   kind FULL,
   grain loc_id,
-  audits (personal_places_stay_private)
+  audits (
+    personal_places_stay_private
+  )
 );
 
 WITH named AS (

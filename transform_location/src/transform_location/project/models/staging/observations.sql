@@ -4,7 +4,9 @@ MODEL (
     time_column obs_date
   ),
   grain (region_code, obs_id),
-  audits (counted_or_x)
+  audits (
+    counted_or_x
+  )
 );
 
 SELECT
@@ -13,7 +15,7 @@ SELECT
   sub_id,
   obs_date,
   species_code,
-  CASE WHEN REGEXP_LIKE(how_many_str, '^[0-9]+$') THEN how_many_str::BIGINT END AS how_many,
+  CASE WHEN REGEXP_MATCHES(how_many_str, '^[0-9]+$') THEN how_many_str::BIGINT END AS how_many,
   how_many_str = 'X' AS is_x_count,
   exotic_category
 FROM @raw_catalog.ebird_raw.observations

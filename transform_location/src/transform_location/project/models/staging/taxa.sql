@@ -3,7 +3,9 @@ MODEL (
   name ebird_staging.taxa,
   kind FULL,
   grain species_code,
-  audits (rolls_up_to_a_species)
+  audits (
+    rolls_up_to_a_species
+  )
 );
 
 SELECT

@@ -1,0 +1,91 @@
+"""What the code server loads: fast, without SQLMesh, and in step with the contracts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from databox_shared.contracts import MARTS, RAW, STAGING, contract
+from databox_shared.days import daily_partitions
+from transform_location.definitions import defs
+
+REPOSITORY = defs.get_repository_def()
+GRAPH = REPOSITORY.asset_graph
+
+
+def test_the_location_has_one_asset_for_each_table_of_its_contracts() -> None:
+    promised = {
+        table.asset_key: group
+        for schema, group in ((STAGING, "sqlmesh_staging"), (MARTS, "sqlmesh_marts"))
+        for table in contract(schema).tables.values()
+    }
+    assert {key: GRAPH.get(key).group_name for key in GRAPH.materializable_asset_keys} == promised
+
+
+@pytest.mark.parametrize("schema", [STAGING, MARTS])
+def test_every_asset_says_what_it_is(schema: str) -> None:
+    for table in contract(schema).tables.values():
+        node = GRAPH.get(table.asset_key)
+        assert table.description in (node.description or "")
+        assert node.owners == [table.owner]
+        assert node.kinds == {"sqlmesh", "duckdb"}
+        assert node.code_version
+        assert node.partitions_def == (daily_partitions if table.day_column else None)
+        assert node.metadata["dagster/table_name"] == table.full_name
+        assert node.metadata["dagster/column_schema"] == table.column_schema
+        assert "SELECT" in node.metadata["sql"].value
+        assert "dagster/code_references" in node.metadata
+
+
+def test_lineage_leads_from_a_mart_to_columns_of_ingestions_tables() -> None:
+    def sources(table: str, column: str) -> set[tuple[str, str]]:
+        lineage = GRAPH.get(dg.AssetKey(table.split("."))).metadata["dagster/column_lineage"]
+        return {
+            (".".join(dep.asset_key.path), dep.column_name)
+            for dep in lineage.deps_by_column[column]
+        }
+
+    assert sources("ebird.species_daily", "birds_counted") == {
+        ("ebird_staging.observations", "how_many")
+    }
+    assert sources("ebird_staging.observations", "how_many") == {
+        ("ebird_raw.observations", "how_many_str")
+    }
+
+
+def test_raw_tables_are_read_and_not_made_here() -> None:
+    raw = {table.asset_key for table in contract(RAW).tables.values()}
+    assert not raw & GRAPH.materializable_asset_keys
+    parents = {
+        parent for key in GRAPH.materializable_asset_keys for parent in GRAPH.get(key).parent_keys
+    }
+    assert parents - GRAPH.materializable_asset_keys <= raw
+
+
+def test_every_model_has_its_contracts_checks() -> None:
+    checks = {(key.asset_key, key.name) for key in GRAPH.asset_check_keys}
+    for key in GRAPH.materializable_asset_keys:
+        assert {(key, "unique_grain"), (key, "required_columns")} <= checks
+
+
+def test_one_op_does_all_of_it_alone() -> None:
+    [assets] = [item for item in defs.assets or [] if isinstance(item, dg.AssetsDefinition)]
+    assert assets.op.pool == "transform_duckdb"
+    assert assets.backfill_policy == dg.BackfillPolicy.single_run()
+    for name in ("transform_pipeline", "deploy_models"):
+        assert REPOSITORY.get_job(name).executor_def is dg.in_process_executor
+
+
+def test_definitions_load_without_sqlmesh_duckdb_and_pandas() -> None:
+    code = (
+        "import sys, transform_location.definitions\n"
+        "print([name for name in ('sqlmesh', 'sqlglot', 'duckdb', 'pandas', 'dlt') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
