@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from databox_shared.handoff import (
+from databox_shared.handoff_rule import (
     MAX_ATTEMPTS,
     Answer,
     Decision,
