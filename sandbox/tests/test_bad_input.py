@@ -51,7 +51,7 @@ def test_no_request_gets_an_undescribed_answer(described: Any, endpoint: Endpoin
     checks += [] if endpoint.name == "region_info" else [not_a_server_error]
 
     @settings(
-        max_examples=40,
+        max_examples=30,
         deadline=None,
         derandomize=True,
         database=None,

@@ -1,7 +1,9 @@
 """The sandbox as a process: ready when it says so, and gone when it is told to go."""
 
+import re
 import signal
 from datetime import date
+from html import unescape
 
 import pytest
 import requests
@@ -17,6 +19,35 @@ def test_it_ends_cleanly_on_a_signal(order: signal.Signals) -> None:
         assert requests.get(f"{sandbox.url}/ref/taxonomy/versions", timeout=10).ok
         sandbox.process.send_signal(order)
         assert sandbox.process.wait(10) == 0
+
+
+def test_it_ends_when_the_process_that_started_it_is_gone() -> None:
+    with running_sandbox(today=date(2026, 5, 20)) as sandbox:
+        assert sandbox.process.stdin is not None
+        sandbox.process.stdin.close()
+        assert sandbox.process.wait(10) == 0
+
+
+def test_it_ends_promptly_while_a_request_hangs() -> None:
+    extra = ["--fault", "*:hang,seconds=600"]
+    with running_sandbox(today=date(2026, 5, 20), extra=extra) as sandbox:
+        with pytest.raises(requests.Timeout):
+            requests.get(f"{sandbox.url}/product/lists/US-DC", headers=KEY, timeout=0.2)
+        sandbox.process.terminate()
+        assert sandbox.process.wait(5) == 0
+
+
+def test_the_front_page_says_what_world_this_is() -> None:
+    with running_sandbox(today=date(2026, 5, 20), seed=41) as sandbox:
+        page = requests.get(sandbox.url.removesuffix("v2"), timeout=10)
+        assert page.headers["content-type"].startswith("text/html")
+        for said in ("2026-05-20", ">41<", "Clements", "Tokyo, Japan", sandbox.url):
+            assert said in page.text
+        links = re.findall(r'<a href="(/v2[^"]+)"', page.text)
+        assert len(links) == 25
+        for link in links:
+            url = sandbox.url.removesuffix("/v2") + unescape(link)
+            assert requests.get(url, timeout=30).status_code == 200
 
 
 def test_a_bad_option_stops_the_start_and_is_reported() -> None:

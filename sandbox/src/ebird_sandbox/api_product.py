@@ -6,9 +6,9 @@ from starlette.responses import Response
 from ebird_sandbox import params, totals
 from ebird_sandbox.endpoints import Api, Endpoint, no_checklist, sub_number_of
 from ebird_sandbox.replies import ApiError, json_reply
+from ebird_sandbox.rows import leader
 from ebird_sandbox.scopes import Scope, region_scope
 from ebird_sandbox.totals import MOST_CHECKLISTS
-from ebird_sandbox.views import leader
 
 
 def _region(api: Api, request: Request) -> Scope:

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ebird_sandbox import params, replies, totals, views
+from ebird_sandbox import params, replies, rows, totals
 from ebird_sandbox.endpoints import Api, Endpoint
 from ebird_sandbox.regions import TYPES, type_of
 from ebird_sandbox.replies import ApiError, json_reply, reply
@@ -30,8 +30,8 @@ def region_list(api: Api, request: Request) -> Response:
         params.refuse_field("regionType", "Pattern", "regionType is invalid.")
     found = api.regions.within(kind, request.path_params["parent"])
     if params.choice(request, "fmt", "json", _FORMATS) == "csv":
-        rows = [("REGION_CODE", "REGION_NAME"), *((r.code, r.name) for r in found)]
-        return reply(request, replies.csv_text(rows), replies.CSV)
+        lines = [("REGION_CODE", "REGION_NAME"), *((r.code, r.name) for r in found)]
+        return reply(request, replies.csv_text(lines), replies.CSV)
     return json_reply(request, [{"code": r.code, "name": r.name} for r in found])
 
 
@@ -42,12 +42,12 @@ def region_info(api: Api, request: Request) -> Response:
     delim = request.query_params.get("delim", ", ")
     location = api.world.location(int(code[1:])) if type_of(code) == "location" else None
     if location is not None:
-        return json_reply(request, views.location_info(api.regions, location, form, delim))
+        return json_reply(request, rows.location_info(api.regions, location, form, delim))
     region = api.regions.find(code)
     if region is None:
         title = f"No message found under code '{code}' for locale 'en_US'."
         raise ApiError(500, "http.status.500", title)
-    return json_reply(request, views.region_info(api.regions, region, form, delim))
+    return json_reply(request, rows.region_info(api.regions, region, form, delim))
 
 
 def adjacent(api: Api, request: Request) -> Response:
@@ -66,9 +66,9 @@ def _hotspots(api: Api, request: Request, scope: Scope) -> Response:
     as_json = params.choice(request, "fmt", "csv", _FORMATS) == "json"
     found = totals.hotspots(api.world, scope, back)
     if as_json:
-        return json_reply(request, [views.hotspot_row(hotspot) for hotspot in found])
-    rows = (views.hotspot_csv_row(hotspot) for hotspot in found)
-    return reply(request, replies.csv_text(rows), replies.CSV)
+        return json_reply(request, [rows.hotspot_row(hotspot) for hotspot in found])
+    lines = (rows.hotspot_csv_row(hotspot) for hotspot in found)
+    return reply(request, replies.csv_text(lines), replies.CSV)
 
 
 def hotspots(api: Api, request: Request) -> Response:
@@ -103,16 +103,17 @@ def taxonomy(api: Api, request: Request) -> Response:
     if version not in versions | {f"{known.version:g}", str(known.version)}:
         params.refuse_field("version", "Pattern", "version is invalid.")
     categories = params.categories(request)
-    wanted = set(params.words_of(request, "species"))
+    # Asked for both, eBird looks at the categories alone.
+    wanted = set() if categories else set(params.words_of(request, "species"))
     found = [
         taxon
         for taxon in known.taxa
         if (not categories or taxon.category in categories) and (not wanted or taxon.code in wanted)
     ]
     if params.choice(request, "fmt", "csv", _FORMATS) == "json":
-        return json_reply(request, [views.taxon_form(taxon) for taxon in found])
-    rows = [views.TAXON_HEADER, *(views.taxon_csv_row(taxon) for taxon in found)]
-    return reply(request, replies.csv_text(rows), replies.PLAIN)
+        return json_reply(request, [rows.taxon_form(taxon) for taxon in found])
+    lines = [rows.TAXON_HEADER, *(rows.taxon_csv_row(taxon) for taxon in found)]
+    return reply(request, replies.csv_text(lines), replies.PLAIN)
 
 
 def taxonomy_versions(api: Api, request: Request) -> Response:
@@ -133,8 +134,10 @@ def forms(api: Api, request: Request) -> Response:
 
 def taxa_locales(_api: Api, request: Request) -> Response:
     """The languages that common names are known in."""
-    rows = [{"code": code, "name": name, "lastUpdate": _LOCALES_UPDATED} for code, name in _LOCALES]
-    return json_reply(request, rows)
+    lines = [
+        {"code": code, "name": name, "lastUpdate": _LOCALES_UPDATED} for code, name in _LOCALES
+    ]
+    return json_reply(request, lines)
 
 
 def species_groups(api: Api, request: Request) -> Response:
@@ -146,11 +149,11 @@ def species_groups(api: Api, request: Request) -> Response:
     for taxon in api.world.taxonomy.taxa:
         if taxon.family_com_name:
             spans.setdefault(taxon.family_com_name, []).append(taxon.taxon_order)
-    rows = [
+    lines = [
         {"groupName": name, "groupOrder": order, "taxonOrderBounds": [[min(span), max(span)]]}
         for order, (name, span) in enumerate(spans.items(), start=1)
     ]
-    return json_reply(request, rows)
+    return json_reply(request, lines)
 
 
 ENDPOINTS = (

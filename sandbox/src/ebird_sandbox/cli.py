@@ -6,10 +6,13 @@ listen anywhere but on loopback unless told so.
 
 import argparse
 import gc
+import os
+import signal
 import socket
 import sys
 from collections.abc import Sequence
 from datetime import date
+from threading import Thread
 from types import FrameType
 
 import uvicorn
@@ -53,6 +56,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="ENDPOINT:KIND[,option=value...]",
         help="something that goes wrong, such as lists:429,rate=0.1 (may be repeated)",
     )
+    options.add_argument(
+        "--until-stdin-closes",
+        action="store_true",
+        help="stop when standard input ends, as it does when the process that started this dies",
+    )
     return options
 
 
@@ -82,6 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         timeout_graceful_shutdown=1,
     )
     server = _Server(config, f"http://{host}:{port}/v2")
+    if options.until_stdin_closes:
+        Thread(target=_stop_after_stdin, daemon=True).start()
     server.run(sockets=[listener])
     return 0
 
@@ -102,6 +112,13 @@ class _Server(uvicorn.Server):
         # uvicorn raises the signal again after it has shut down, which would look like a crash.
         super().handle_exit(sig, frame)
         self._captured_signals.clear()
+
+
+def _stop_after_stdin() -> None:
+    # Not through sys.stdin: its lock, held here, would abort the interpreter when it shuts down.
+    while os.read(0, 1_024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -5,6 +5,7 @@ running number. So it can be told how often a place was visited in ten years wit
 ten years of checklists. This module must never depend on a date.
 """
 
+from base64 import b64encode
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -17,6 +18,7 @@ from ebird_sandbox.taxonomy import Taxon
 PRIVATE_SHARE = 0.35
 _GROUP_SHARE = 0.05
 _ANONYMOUS_SHARE = 0.01
+_PROFILE_EVERY = 4
 _AREA_STEP = 1_000_000
 
 
@@ -33,6 +35,12 @@ class Observer:
     def display_name(self) -> str:
         """The name that eBird shows."""
         return "Anonymous eBirder" if self.anonymous else f"{self.first_name} {self.last_name}"
+
+    @property
+    def profile(self) -> str | None:
+        """The handle of the person's page, for those who have one."""
+        shows = not self.anonymous and self.number % _PROFILE_EVERY == 0
+        return b64encode(str(self.number).encode()).decode().rstrip("=") if shows else None
 
     @property
     def user_id(self) -> str:

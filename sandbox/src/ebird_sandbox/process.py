@@ -42,9 +42,11 @@ def running_sandbox(
 ) -> Generator[Sandbox]:
     """Starts a sandbox on a free port, and stops it surely at the end."""
     command = [sys.executable, "-m", "ebird_sandbox", "--port", "0", "--seed", str(seed)]
+    command += ["--until-stdin-closes"]
     command += ["--today", today.isoformat()] if today else []
     command += ["--admin"] if admin else []
-    with subprocess.Popen([*command, *extra], stdout=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*command, *extra], stdin=pipe, stdout=pipe, text=True) as process:
         try:
             yield Sandbox(_ready_line(process), process)
         finally:

@@ -43,6 +43,8 @@ _RENAMED = {
     "VI": "Virgin Islands (U.S.)",
 }
 _NOT_A_COUNTRY = "AX"
+# Its box goes around the world for the sake of a few islands; this is where one would point.
+_CENTERS = {"US": (-98.58, 39.83)}
 _MORE_COUNTRIES = {
     "AC": "Ashmore and Cartier Islands",
     "CP": "Clipperton Island",
@@ -70,7 +72,11 @@ class Bounds:
     @property
     def center(self) -> tuple[float, float]:
         """Longitude and latitude of the middle."""
-        return (self.min_x + self.max_x) / 2, (self.min_y + self.max_y) / 2
+        middle = (self.min_x + self.max_x) / 2
+        if self.min_x > self.max_x:
+            # The box reaches across the date line; its middle is on the other side.
+            middle += -180 if middle > 0 else 180
+        return middle, (self.min_y + self.max_y) / 2
 
 
 @dataclass(frozen=True)
@@ -174,6 +180,11 @@ class Regions:
     def bounds(self, code: str) -> Bounds | None:
         """The box around a region, where it is known."""
         return _bounds().get(code)
+
+    def center(self, code: str) -> tuple[float, float]:
+        """Longitude and latitude of the middle of a region; zeros where it is not known."""
+        bounds = self.bounds(code)
+        return _CENTERS.get(code) or (bounds.center if bounds else (0.0, 0.0))
 
     def adjacent(self, code: str) -> list[Region]:
         """The regions of the same type that share a border with this one."""

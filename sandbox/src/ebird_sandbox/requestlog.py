@@ -6,6 +6,7 @@ module must never keep a key.
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from time import monotonic
 from urllib.parse import parse_qsl, urlencode
 
 _KEPT = 20_000
@@ -16,6 +17,8 @@ class Asked:
     """One request and what became of it."""
 
     number: int
+    seconds: float
+    """Since the start, to see how fast somebody asks."""
     endpoint: str
     target: str
     status: int
@@ -29,6 +32,7 @@ class RequestLog:
     total: int = 0
     by_endpoint: Counter[str] = field(default_factory=Counter[str])
     by_status: Counter[str] = field(default_factory=Counter[str])
+    begin: float = field(default_factory=monotonic)
     latest: deque[Asked] = field(default_factory=lambda: deque[Asked](maxlen=_KEPT))
 
     def note(self, endpoint: str, target: str, status: int, fault: str | None) -> None:
@@ -36,7 +40,8 @@ class RequestLog:
         self.total += 1
         self.by_endpoint[endpoint] += 1
         self.by_status[str(status)] += 1
-        self.latest.append(Asked(self.total, endpoint, target, status, fault))
+        seconds = round(monotonic() - self.begin, 4)
+        self.latest.append(Asked(self.total, seconds, endpoint, target, status, fault))
 
     def clear(self) -> None:
         """Forgets everything."""
