@@ -77,7 +77,8 @@ def dev(host: str, port: int) -> None:
         console.print(f"[bold red]Failed:[/] {error}", soft_wrap=True, highlight=False)
         sys.exit(1)
     except KeyboardInterrupt:
-        sys.exit(130)
+        # Ctrl-C is how this ends
+        sys.exit(0)
 
 
 @main.command()

@@ -34,7 +34,7 @@ def print_summary(
         ("Most reported", report.get("top_species", "")),
         ("Release", str(settings.release_path)),
         ("Report", report.get("report", "")),
-        ("Look inside", f"duckdb {settings.release_path} -c 'FROM about'"),
+        ("Look inside", f"uv run duckdb -readonly {settings.release_path} -c 'FROM about'"),
         ("Open the UI", "uv run task dagster:dev, then http://127.0.0.1:3000"),
         ("Took", f"{seconds:.0f} s"),
     ]
