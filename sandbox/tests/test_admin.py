@@ -80,13 +80,13 @@ def test_truth_is_what_the_api_shows(client: Client) -> None:
 
 
 def test_late_checklists_and_edits_come_with_the_clock(client: Client) -> None:
-    before = {one["subId"]: one for one in client.truth("US-MA")}
+    before = {one["subId"]: one for one in client.truth("US-PA")}
     state = client.order("POST", "/clock", days=12)
-    after = {one["subId"]: one for one in client.truth("US-MA")}
+    after = {one["subId"]: one for one in client.truth("US-PA")}
     assert state["today"] == "2026-06-01"
     assert set(after) - set(before), "late ones"
     assert [s for s in before if s in after and before[s] != after[s]], "edited or reviewed ones"
-    assert client.ask(f"/product/stats/US-MA/{PATH_DAY}")["numChecklists"] == len(after)
+    assert client.ask(f"/product/stats/US-PA/{PATH_DAY}")["numChecklists"] == len(after)
 
 
 def test_going_there_by_steps_or_at_once_is_the_same_world(client: Client) -> None:

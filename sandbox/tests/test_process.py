@@ -75,3 +75,11 @@ def test_checklists_per_day_can_be_set_for_one_region() -> None:
     with running_sandbox(today=date(2026, 5, 20), extra=rates) as sandbox:
         url = f"{sandbox.url}/product/stats/US-DC/2026/5/13"
         assert 250 < requests.get(url, headers=KEY, timeout=30).json()["numChecklists"] < 500
+
+
+def test_a_port_in_use_is_said_in_a_sentence(capfd: pytest.CaptureFixture[str]) -> None:
+    with running_sandbox(today=date(2026, 5, 20)) as sandbox:
+        port = sandbox.url.split(":")[2].split("/")[0]
+        with pytest.raises(RuntimeError), running_sandbox(extra=["--port", port]):
+            pass
+    assert f"cannot listen on 127.0.0.1, port {port}" in capfd.readouterr().err

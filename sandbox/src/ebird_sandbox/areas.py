@@ -38,7 +38,7 @@ class Area:
     exotics: Mapping[str, str]
     whole: County | None = None
     local: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Species that are met there otherwise than around Washington: season and abundance."""
+    """Species met otherwise there than around Washington: season, abundance, [habitats]."""
 
     @property
     def country(self) -> str:
@@ -84,10 +84,25 @@ AREAS = (
         3, "JP-13", 26, 95, "japanese", 3, species_of("JP-13"),
         {"rocpig": "N", "blkswa": "X", "mutswa": "N"},
         County("", "", 35.69, 139.5, 0.12, 0.35, 1),
+        {
+            "rocpig": "R9uofw", "barswa": "S8uowm", "mallar3": "W8wmuf", "gnwtea": "W7wmu",
+            "norpin": "W6wm", "norsho": "W6wmu", "gadwal": "W6wmu", "tufduc": "W7wu",
+            "gresca": "W5w", "commer": "W3w", "rebmer": "W3w", "comgol": "W2w", "grecor": "R8wmuo",
+            "bcnher": "R5wmu", "greegr": "R8wmou", "osprey": "R4w", "perfal": "R3uo",
+            "merlin": "W2o", "norgos": "R3f", "bkhgul": "W8wmu", "amhgul1": "W5w", "eargre": "W5w",
+            "horgre": "W2w", "rengre": "W1w", "dunlin": "P5m", "sander": "B4m", "rudtur": "B3m",
+            "whimbr3": "B3m", "bkbplo": "P4m", "semplo": "B2m", "leater1": "S4wm",
+            "comter": "B4w", "redcro": "W2f", "horlar": "W3o", "mutswa": "R3w", "redpol1": "V0f",
+        },
     ),
     Area(
         4, "VA-", 0.6, 2, "italian", -10, species_of("VA-"), {"monpar": "N", "mutswa": "N"},
         County("", "", 41.9035, 12.4525, 0.0012, 0.003, 1),
+        {
+            "rocpig": "R9uofwm", "yelgul1": "R9uofwm", "monpar": "R8uof", "houspa": "R7uofwm",
+            "eursta": "W8uofwm", "barswa": "S6uofwm", "mallar3": "R4uwm", "perfal": "R4uofwm",
+            "bkhgul": "W5uwm", "grecor": "W3uwm", "merlin": "V0u",
+        },
     ),
 )  # fmt: skip
 

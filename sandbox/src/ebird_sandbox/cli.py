@@ -122,9 +122,10 @@ def _stop_after_stdin() -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    listener = socket.create_server((host, port), backlog=512)
-    listener.set_inheritable(True)
-    return listener
+    try:
+        return socket.create_server((host, port), backlog=512)
+    except (OSError, OverflowError) as error:
+        parser().error(f"cannot listen on {host}, port {port}: {error}")
 
 
 def _day(text: str) -> date:

@@ -23,18 +23,17 @@ from ebird_sandbox.checklists import (
     OBS_PER_CHECKLIST,
     Checklist,
     Observation,
-    Review,
     sub_number,
 )
 from ebird_sandbox.dice import dice, fraction, mix
 from ebird_sandbox.places import Location, Places
+from ebird_sandbox.rarities import Rarities
 from ebird_sandbox.seasons import Seasons, week_of
 from ebird_sandbox.taxonomy import Taxon, Taxonomy
 
 # No checklist is submitted longer than this after its day.
 LATEST_SUBMISSION = timedelta(days=11)
 _EDITED_SHARE, _DELETED_SHARE, _DELETED_WITHIN_HOURS = 0.012, 0.003, 360
-_STAY_BLOCK = 8
 
 
 class Generator:
@@ -59,6 +58,7 @@ class Generator:
             for taxon in taxonomy.taxa
             if taxon.category in ("spuh", "slash", "hybrid") and taxon.family_sci_name in here
         ]
+        self._rarities = Rarities(seed, places, seasons)
         self._starts = self._running_numbers()
         self._founded: dict[int, list[Location]] | None = None
 
@@ -93,7 +93,7 @@ class Generator:
         numbers = self.running_numbers(day)
         rng = dice(self._seed, self.area.code, "day", day.toordinal())
         where, copies = self.places.visits
-        stays = self._stays(day)
+        stays = self._rarities.stays(day)
         found: list[Checklist] = []
         for index, running in enumerate(numbers):
             slot = running % len(where)
@@ -113,7 +113,7 @@ class Generator:
         """One more checklist for a day, which nobody would have submitted by themselves."""
         rng = dice(self._seed, self.area.code, "extra", day.toordinal(), index)
         location = rng.choice(self.places.visits[0])
-        return self._outing(rng, day, index, location, self._stays(day))
+        return self._outing(rng, day, index, location, self._rarities.stays(day))
 
     def deletions(self, day: date) -> dict[int, datetime]:
         """Which checklists of a day, by index, their observers will delete, and when.
@@ -166,21 +166,6 @@ class Generator:
                 comments="Older records of this place.",
             )
 
-    def _stays(self, day: date) -> dict[int, Taxon]:
-        """The rare birds that are in the area that day, by the number of their place."""
-        ordinal = day.toordinal()
-        stays: dict[int, Taxon] = {}
-        for block in (ordinal // _STAY_BLOCK - 1, ordinal // _STAY_BLOCK):
-            rng = dice(self._seed, self.area.code, "stay", block)
-            for _ in range(1 + int(self.area.checklists_per_day // 100 % 12)):
-                # Squared, so that the places with many visitors find most rarities.
-                location = self.places.hotspots[int(rng.random() ** 2 * len(self.places.hotspots))]
-                begin = block * _STAY_BLOCK + rng.randrange(_STAY_BLOCK)
-                length = rng.choice((1, 1, 2, 3, 5, 7))
-                if location.vagrants and begin <= ordinal < begin + length:
-                    stays[location.number] = rng.choice(location.vagrants)
-        return stays
-
     def _outing(
         self, rng: Random, day: date, index: int, location: Location, stays: dict[int, Taxon]
     ) -> Checklist:
@@ -223,7 +208,7 @@ class Generator:
             observations=observations,
             comments="Windy, few birds calling." if rng.random() < 0.04 else None,
         )
-        self._unusual(rng, checklist, stays.get(location.number))
+        self._rarities.report(rng, checklist, stays.get(location.number))
         return checklist
 
     def _seen(
@@ -254,41 +239,6 @@ class Generator:
         if chance() < 0.05:
             seen[self._unsure[int(chance() * len(self._unsure))]] = 1 + int(chance() * 3)
         return dict(sorted(seen.items(), key=lambda item: item[0].taxon_order))
-
-    def _unusual(self, rng: Random, checklist: Checklist, stay: Taxon | None) -> None:
-        """Adds what reviewers look at: a rare bird that stays, or one out of its season."""
-        roll = rng.random()
-        if stay is not None and roll < 0.6:
-            self._report(rng, checklist, stay, rng.randint(1, 2))
-        elif roll < 0.008 and checklist.location.vagrants:
-            self._report(rng, checklist, rng.choice(checklist.location.vagrants), 1)
-        elif roll < 0.014:
-            species = self.places.species_of(checklist.location)
-            present = {o.taxon.species_code for o in checklist.observations}
-            day = checklist.day
-            expected = self._seasons.expected(
-                checklist.location.habitat, week_of(day.month, day.day)
-            )
-            odd = [t for t in species if t not in expected.taxa and t.code not in present]
-            if odd:
-                self._report(rng, checklist, rng.choice(odd), 1)
-
-    def _report(self, rng: Random, checklist: Checklist, taxon: Taxon, count: int) -> None:
-        if any(o.taxon is taxon for o in checklist.observations):
-            return
-        number = checklist.number * OBS_PER_CHECKLIST + len(checklist.observations)
-        roll = rng.random()
-        at = None if roll < 0.12 else checklist.created + timedelta(hours=rng.uniform(5, 480))
-        observation = Observation(
-            number=number,
-            taxon=taxon,
-            count=count,
-            review=Review(at, accepted=roll < 0.86),
-            comments="Seen well, photographed." if rng.random() < 0.7 else None,
-            media=rng.choice((0, 1, 3)),
-        )
-        checklist.observations.append(observation)
-        checklist.observations.sort(key=lambda o: o.taxon.taxon_order)
 
     def _copy(self, rng: Random, first: Checklist, index: int) -> Checklist:
         """Somebody else's copy of a shared checklist: the same birds, another observer."""

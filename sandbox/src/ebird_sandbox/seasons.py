@@ -74,18 +74,15 @@ class Seasons:
     def __init__(self, seed: int, area: Area, taxonomy: Taxonomy) -> None:
         self.area = area
         self._habits: list[Habit] = []
-        for code, season_there, abundance_there, habitats, flock in _lines():
-            here = area.local.get(code, season_there + abundance_there)
-            usual, abundance = here[0], here[1]
+        for code, *usual in _lines():
             if area.species is not None and code not in area.species:
                 continue
-            local = fraction(seed, area.code, code, "abundance")
-            season = usual
-            chance = min(0.9, _ABUNDANCE[int(abundance)] * (0.6 + 0.7 * local))
-            if area.species is not None and local > 0.15:  # noqa: PLR2004 - some stay rare
-                # The lines speak of Washington. Elsewhere its vagrants may be common birds.
-                season = "R" if usual in "VR" else usual
-                chance = max(chance, 0.05 + 0.5 * local)
+            season, abundance, habitats, flock = usual
+            here = area.local.get(code)
+            if here is not None:
+                season, abundance, habitats = here[0], here[1], here[2:] or habitats
+            local = 0.6 + 0.7 * fraction(seed, area.code, code, "abundance")
+            chance = min(0.9, _ABUNDANCE[int(abundance)] * local)
             taxon = taxonomy.by_code[code]
             self._habits.append(Habit(taxon, season, chance, habitats, int(flock)))
 
