@@ -147,7 +147,7 @@ def test_a_reader_of_the_old_file_hinders_nobody(released_world: "World") -> Non
     assert shell.returncode == 0
 
 
-_STEPS = ["_write_database", "_files", "_force_to_disk", "_point", "_replace_link", "_prune"]
+_STEPS = ["_write_database", "write_page", "_force_to_disk", "_point", "_replace_link", "_prune"]
 
 
 @pytest.mark.slow

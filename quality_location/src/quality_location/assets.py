@@ -23,16 +23,19 @@ from quality_location.evidence import (
     check_result,
     release_metadata,
     source_in_words,
+    status,
     table_metadata,
     tally,
 )
 from quality_location.history import CONTRACT, RESULTS, SCORECARD, record
+from quality_location.page import write_status
 from quality_location.release import (
     Facts,
     current_release,
     make_release,
     most_reported_species,
     released_tables,
+    releases_folder,
 )
 from quality_location.warehouse import attached, held_snapshots
 
@@ -149,6 +152,11 @@ def data_quality(
             checked_at=now,
             snapshots=held.ids,
         )
+        if release is not None:
+            now_known = status(
+                outcomes, recorded, checked_at=now, release=release, withheld=why_not
+            )
+            write_status(releases_folder(settings), now_known)
         published = writer.publish(
             run_id=context.run.run_id,
             contract_names=[CONTRACT],

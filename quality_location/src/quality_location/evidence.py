@@ -6,6 +6,8 @@ command; the others are for people in the UI.
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import dagster as dg
@@ -55,6 +57,9 @@ def release_metadata(
         return metadata
     return metadata | {
         "path": dg.MetadataValue.path(str(settings.release_path)),
+        "report": dg.MetadataValue.path(
+            str(settings.release_path.with_name("report") / "index.html")
+        ),
         "rows": dg.MetadataValue.json(dict(release.manifest.rows)),
         "days": dg.MetadataValue.text(release.manifest.days),
         "release_id": dg.MetadataValue.text(release.manifest.id),
@@ -65,7 +70,7 @@ def release_metadata(
 def source_in_words(held: Held) -> str:
     """Whether real people saw these birds."""
     host = urlsplit(f"//{held.ingestion.source}").hostname or held.ingestion.source
-    if host in {"localhost", "127.0.0.1", "::1"}:
+    if host in {"sandbox", "localhost", "127.0.0.1", "::1"}:
         return "generated birds from the sandbox: nobody saw them"
     return f"observations from {host}"
 
@@ -96,3 +101,31 @@ def tally(outcomes: Sequence[Outcome]) -> dict[str, int]:
     """How many checks passed, warned and failed."""
     counts = Counter(map(outcome_word, outcomes))
     return {word: counts[word] for word in ("passed", "warned", "failed")}
+
+
+def status(
+    outcomes: Sequence[Outcome],
+    recorded: Recorded,
+    *,
+    checked_at: datetime,
+    release: Release,
+    withheld: str,
+) -> dict[str, Any]:
+    """What the pages say about the present. `withheld` is empty or says why."""
+    return {
+        "checked_at": checked_at,
+        "withheld": withheld,
+        "release_id": release.manifest.id,
+        "tally": tally(outcomes),
+        "checks": [
+            {
+                "table": outcome.check.table.full_name,
+                "owner": outcome.check.table.owner,
+                "name": outcome.check.name,
+                "outcome": outcome_word(outcome),
+                "reason": outcome.reason,
+            }
+            for outcome in outcomes
+        ],
+        "scorecard": recorded.scorecard,
+    }

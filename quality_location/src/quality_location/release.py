@@ -24,12 +24,13 @@ from databox_shared.contracts import MARTS, Table, contract
 from databox_shared.days import format_days
 from databox_shared.settings import Settings
 from quality_location.checks import literal, relation
+from quality_location.page import page_version, write_page
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 FORMAT = 1
-"""Raise it when what a release holds changes though the data and the contract do not."""
+"""Raise it when what the files hold changes though the data and the contract do not."""
 KEEP_DAYS = 14
 # a table with more rows becomes a Parquet file per year, so that readers can take a part
 LARGE_ROWS = 1_000_000
@@ -87,6 +88,11 @@ def released_tables() -> list[Table]:
     return list(contract(MARTS).tables.values())
 
 
+def releases_folder(settings: Settings) -> Path:
+    """Where all releases lie, and beside them what their pages read about the present."""
+    return settings.release_path.with_name("releases")
+
+
 def current_release(settings: Settings) -> Release | None:
     """The release that people see now, or None before the first."""
     link = _link(settings)
@@ -106,7 +112,7 @@ def make_release(
     The same data gives the same release: if the current one holds it, undamaged, it stays. The
     caller is the only one who releases (`snapshots.writing`).
     """
-    folder = _link(settings).with_name("releases")
+    folder = releases_folder(settings)
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(f"{_BUILDING}*"):
         shutil.rmtree(leftover)
@@ -118,6 +124,12 @@ def make_release(
     building = folder / f"{_BUILDING}{facts.release_id}"
     building.mkdir()
     _write_database(connection, building / settings.release_path.name, manifest)
+    write_page(
+        connection,
+        building / "report",
+        about=asdict(manifest),
+        corrections=corrections(connection, current, manifest),
+    )
     manifest = replace(manifest, files=dict(_files(building)))
     (building / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2), encoding="utf-8")
     _force_to_disk(building)
@@ -126,6 +138,39 @@ def make_release(
     _point(settings, finished)
     _prune(folder, keep=finished, now=facts.created_at)
     return Release(finished, manifest), True
+
+
+def corrections(
+    connection: "DuckDBPyConnection", before: Release | None, manifest: Manifest
+) -> list[dict[str, Any]]:
+    """What changes on days that the release before had: table, day, rows added, changed, removed.
+
+    Empty without a release before, or when it was made under another version of the contract.
+    """
+    if before is None or before.manifest.contracts != manifest.contracts:
+        return []
+    found: list[dict[str, Any]] = []
+    for table in (table for table in released_tables() if table.day_column):
+        # its Parquet files: somebody may be writing into the DuckDB file
+        path = before.folder / "parquet" / table.schema / table.name
+        files = path / "*" / "*.parquet" if path.is_dir() else path.with_suffix(".parquet")
+        sides = [
+            f"SELECT {table.day_column} AS day, ({', '.join(table.key)}) AS key, "
+            f"md5(to_json(t)::VARCHAR) AS content FROM (SELECT {_columns(table)} FROM {source}) t"
+            for source in (f"read_parquet({literal(str(files))})", relation(table))
+        ]
+        rows = connection.execute(
+            f"WITH old AS ({sides[0]}), new AS ({sides[1]}) SELECT day, "
+            "count(*) FILTER (old.key IS NULL), "
+            "count(*) FILTER (old.content <> new.content), "
+            "count(*) FILTER (new.key IS NULL) "
+            "FROM old FULL JOIN new USING (day, key) "
+            "WHERE day IN (SELECT day FROM old) AND old.content IS DISTINCT FROM new.content "
+            "GROUP BY day ORDER BY day DESC"
+        ).fetchall()
+        names = ("day", "added", "changed", "removed")
+        found += [{"table": table.full_name, **dict(zip(names, row, strict=True))} for row in rows]
+    return found
 
 
 def most_reported_species(connection: "DuckDBPyConnection") -> str:
@@ -141,7 +186,9 @@ def most_reported_species(connection: "DuckDBPyConnection") -> str:
 
 def _manifest(connection: "DuckDBPyConnection", facts: Facts) -> Manifest:
     marts = contract(MARTS)
-    digest = hashlib.sha256(f"{FORMAT} {marts.version} {released_tables()!r}".encode())
+    digest = hashlib.sha256(
+        f"{FORMAT} {page_version()} {marts.version} {released_tables()!r}".encode()
+    )
     rows: dict[str, int] = {}
     days: set[Any] = set()
     for table in released_tables():
@@ -244,7 +291,10 @@ def _write_about(connection: "DuckDBPyConnection", manifest: Manifest) -> None:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+    for file in sorted(folder.rglob("*")):
+        # the page's link to the present is not part of the release
+        if file.is_symlink() or not file.is_file():
+            continue
         yield (
             file.relative_to(folder).as_posix(),
             {"bytes": file.stat().st_size, "sha256": _sha256(file)},
@@ -261,7 +311,8 @@ def _is_undamaged(release: Release) -> bool:
 def _point(settings: Settings, release: Path) -> None:
     link = _link(settings)
     _replace_link(link, Path("releases", release.name))
-    _replace_link(settings.release_path, Path(link.name, settings.release_path.name))
+    for name in (settings.release_path.name, "report"):
+        _replace_link(link.with_name(name), Path(link.name, name))
     _sync(link.parent)
 
 
@@ -277,14 +328,15 @@ def _replace_link(link: Path, target: Path) -> None:
 def _prune(folder: Path, *, keep: Path, now: datetime) -> None:
     oldest = f"{now - timedelta(days=KEEP_DAYS):%Y%m%dT%H%M%SZ}"
     for release in folder.iterdir():
-        if release != keep and release.name < oldest:
+        if release.is_dir() and release != keep and release.name < oldest:
             with suppress(FileNotFoundError):
                 shutil.rmtree(release)
 
 
 def _force_to_disk(folder: Path) -> None:
     for path in [*folder.rglob("*"), folder]:
-        _sync(path)
+        if not path.is_symlink():
+            _sync(path)
 
 
 def _sync(path: Path) -> None:

@@ -1,0 +1,119 @@
+"""What the page shows, counted from the marts. Reads the attached transform snapshot only."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from databox_shared.contracts import MARTS, contract
+from quality_location.checks import relation
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+DAYS_SHOWN = 60
+# a bird is a departure if it was there on so many of the 21 days before the last week
+SETTLED_DAYS = 3
+
+
+def page_data(connection: "DuckDBPyConnection") -> dict[str, Any]:
+    """Everything that the page's script draws; lists of rows as mappings, regions in each row."""
+    species, totals, hotspots = (
+        relation(contract(MARTS).tables[name])
+        for name in ("species_daily", "region_daily_totals", "hotspot_ranking")
+    )
+    connection.execute(f"""
+CREATE OR REPLACE TEMP TABLE page_days AS
+SELECT
+    region_code, obs_date, max(complete_checklists) AS complete,
+    obs_date > max(max(obs_date)) OVER region - 7 AS this_week,
+    obs_date <= max(max(obs_date)) OVER region - 7
+        AND obs_date > max(max(obs_date)) OVER region - 14 AS last_week,
+    -- quarters of a month: days 1-7, 8-14, 15-21, 22-end
+    4 * (month(obs_date) - 1) + least((day(obs_date) - 1) // 7, 3) AS quarter
+FROM {species}
+GROUP BY region_code, obs_date
+WINDOW region AS (PARTITION BY region_code)""")
+    return {
+        "days": _rows(
+            connection,
+            f"SELECT region_code, obs_date, num_checklists, stats_checklists, num_species, "
+            f"round(completeness, 4) AS completeness, is_capped FROM {totals} QUALIFY obs_date > "
+            f"max(obs_date) OVER (PARTITION BY region_code) - {DAYS_SHOWN} ORDER BY ALL",
+        ),
+        "species": _rows(connection, _SPECIES.format(species=species)),
+        "begins": dict(
+            connection.execute(
+                "SELECT region_code, min(obs_date) FROM page_days GROUP BY ALL ORDER BY ALL"
+            ).fetchall()
+        ),
+        "quarters": _quarters(connection, species),
+        "hotspots": _rows(
+            connection,
+            "SELECT region_code, period, ranking, loc_name, round(latitude, 5) AS latitude, "
+            "round(longitude, 5) AS longitude, num_checklists, num_species, complete_checklists, "
+            f"round(species_per_checklist, 1) AS species_per_checklist, last_visit FROM {hotspots} "
+            "ORDER BY ALL",
+        ),
+    }
+
+
+# arrived: the last day with a report after at least 21 known days without one
+_SPECIES = f"""
+WITH weeks AS (
+    SELECT
+        region_code,
+        sum(complete) FILTER (this_week)::BIGINT AS complete_now,
+        sum(complete) FILTER (last_week)::BIGINT AS complete_before,
+        min(obs_date) AS begin, max(obs_date) AS newest
+    FROM page_days GROUP BY region_code
+),
+reports AS (
+    SELECT
+        *, obs_date - lag(obs_date) OVER (
+            PARTITION BY region_code, species_code ORDER BY obs_date
+        ) AS days_away
+    FROM {{species}} WHERE checklists_reporting > 0
+)
+SELECT
+    region_code, species_code, any_value(com_name) AS com_name, any_value(sci_name) AS sci_name,
+    coalesce(sum(complete_checklists_reporting) FILTER (this_week), 0)::BIGINT AS reporting_now,
+    any_value(complete_now) AS complete_now,
+    coalesce(sum(complete_checklists_reporting) FILTER (last_week), 0)::BIGINT AS reporting_before,
+    any_value(complete_before) AS complete_before,
+    coalesce(sum(checklists_reporting) FILTER (this_week), 0)::BIGINT AS checklists_now,
+    sum(birds_counted) FILTER (this_week)::BIGINT AS birds_now,
+    max(obs_date) AS last_seen,
+    max(obs_date) FILTER (days_away > 21 OR (days_away IS NULL AND obs_date > begin + 21))
+        AS arrived,
+    max(obs_date) <= any_value(newest) - 7 AND count(*) FILTER (
+        obs_date > newest - 28 AND obs_date <= newest - 7
+    ) >= {SETTLED_DAYS} AS departed
+FROM reports JOIN page_days USING (region_code, obs_date) JOIN weeks USING (region_code)
+GROUP BY region_code, species_code
+ORDER BY region_code, reporting_now DESC, com_name"""
+
+
+def _quarters(connection: "DuckDBPyConnection", species: str) -> Mapping[str, Any]:
+    """Region → `complete` checklists of the 48 quarters, and `reporting` ones per species code.
+
+    `reporting` holds pairs of quarter and number, because most species are away most of the year.
+    """
+    regions: dict[str, dict[str, Any]] = {}
+    for region, quarter, complete in connection.execute(
+        "SELECT region_code, quarter, sum(complete)::BIGINT FROM page_days "
+        "GROUP BY ALL ORDER BY ALL"
+    ).fetchall():
+        entry = regions.setdefault(region, {"complete": [0] * 48, "reporting": {}})
+        entry["complete"][quarter] = complete
+    for region, code, quarter, reporting in connection.execute(
+        "SELECT region_code, species_code, quarter, sum(complete_checklists_reporting)::BIGINT "
+        f"FROM {species} JOIN page_days USING (region_code, obs_date) GROUP BY ALL "
+        "HAVING sum(complete_checklists_reporting) > 0 ORDER BY ALL"
+    ).fetchall():
+        regions[region]["reporting"].setdefault(code, []).append([quarter, reporting])
+    return regions
+
+
+def _rows(connection: "DuckDBPyConnection", query: str) -> list[dict[str, Any]]:
+    cursor = connection.execute(query)
+    names = [item[0] for item in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -1,0 +1,197 @@
+"""The page in a real browser: it opens from disk, works, is accessible and tells how things are."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+if TYPE_CHECKING:
+    from .conftest import World
+
+pytestmark = pytest.mark.slow
+
+VIEWS = ("seen", "species", "moving", "hotspots", "quality")
+SCREENS = {"desk": (1200, 900), "phone": (360, 740)}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for found in map(shutil.which, names) if found), None)
+    if path is None:
+        pytest.fail("these tests need a Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        # root in a container has no user namespace for Chromium's sandbox
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Opened:
+    """A page that notes what a reader must never see: errors, and requests to anywhere."""
+
+    def __init__(self, page: Page, file: Path) -> None:
+        self.page = page
+        self.file = file
+        self.faults: list[str] = []
+        page.on("console", lambda said: self.faults.append(f"{said.type}: {said.text}"))
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
+        page.on("request", self._note_request)
+
+    def show(self, view: str) -> Page:
+        self.page.goto(f"file://{self.file}#{view}")
+        self.page.reload()
+        expect(self.page.locator(f"#view-{view}")).to_be_visible()
+        return self.page
+
+    def _note_request(self, request: object) -> None:
+        url = str(getattr(request, "url", ""))
+        if not url.startswith(("file:", "data:")):
+            self.faults.append(f"request: {url}")
+
+
+@pytest.fixture
+def opened(released_world: "World", browser: Browser) -> Iterator[Opened]:
+    yield from _open(released_world, browser)
+
+
+def _open(
+    world: "World", browser: Browser, screen: str = "desk", scheme: str = "light"
+) -> Iterator[Opened]:
+    width, height = SCREENS[screen]
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+    file = world.settings.release_path.with_name("report") / "index.html"
+    opened = Opened(context.new_page(), file)
+    yield opened
+    context.close()
+    assert opened.faults == []
+
+
+@pytest.mark.parametrize(("screen", "scheme"), [("desk", "light"), ("phone", "dark")])
+def test_every_view_opens_fits_and_is_accessible(
+    released_world: "World", browser: Browser, screen: str, scheme: str
+) -> None:
+    for opened in _open(released_world, browser, screen, scheme):
+        for view in VIEWS:
+            page = opened.show(view)
+            for other in VIEWS:
+                if other != view:
+                    expect(page.locator(f"#view-{other}")).to_be_hidden()
+            if page.locator(f"#view-{view} .chart").count():
+                expect(page.locator(f"#view-{view} .chart svg")).to_be_visible()
+                expect(page.locator(f"#view-{view} .chart [role]")).to_have_count(0)
+            found = Axe().run(page, options={"preload": False})
+            assert found.violations_count == 0, found.generate_report()
+            overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert overflow <= 0, f"{view} is wider than the screen"
+
+
+@pytest.mark.parametrize("view", ["species", "hotspots", "quality"])
+def test_every_chart_is_drawn_and_says_in_words_what_it_shows(opened: Opened, view: str) -> None:
+    page = opened.show(view)
+    chart = page.locator(f"#view-{view} .chart")
+    expect(chart.locator("svg")).to_have_count(1)
+    assert chart.locator("svg path").count() > 3
+    expect(chart).to_have_attribute("aria-label", re.compile(r"\w+"))
+
+
+def test_the_filter_leaves_the_species_that_match(opened: Opened) -> None:
+    page = opened.show("seen")
+    rows = page.locator("#seen-table tbody tr")
+    expect(rows).to_have_count(3)
+    page.get_by_label("Find a species").fill("mall")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("Mallard")
+    page.get_by_label("Find a species").fill("dodo")
+    expect(rows).to_have_text("No species with “dodo” in its name.")
+
+
+def test_the_numbers_are_those_of_the_marts(opened: Opened) -> None:
+    page = opened.show("seen")
+    first = page.locator("#seen-table tbody tr").first
+    expect(first).to_contain_text("American Robin")
+    assert first.locator("td").nth(1).inner_text() == "100 %"
+    assert first.locator("td").nth(4).inner_text() == "12"
+    page = opened.show("species")
+    page.get_by_text("The numbers").nth(0).click()
+    cells = page.locator("#species-table tbody td").all_inner_texts()
+    assert [text.replace("\u2013", "-") for text in cells] == ["Nov 15-21", "100 %", "6", "6"]
+
+
+def test_another_species_and_an_unknown_one(opened: Opened) -> None:
+    page = opened.show("species")
+    field = page.get_by_role("combobox", name="Species")
+    field.fill("northern cardinal")
+    field.press("Enter")
+    expect(page.locator("#species-said")).to_contain_text("Northern Cardinal: on 100 %")
+    field.fill("Dodo")
+    field.press("Enter")
+    expect(page.locator("#species-said")).to_contain_text("No species is called “Dodo”")
+
+
+def test_the_keyboard_is_enough(opened: Opened) -> None:
+    page = opened.show("seen")
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to the content")).to_be_focused()
+    for _ in VIEWS:
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#view-quality")).to_be_visible()
+    expect(page.get_by_role("link", name="Data quality")).to_have_attribute("aria-current", "page")
+
+
+def test_withheld_data_is_told_with_its_reason(released_world: "World", browser: Browser) -> None:
+    world = released_world
+    world.run_sql("transform", "UPDATE stored.ebird__species_daily SET birds_counted = -7")
+    world.publish()
+    world.check()
+    for opened in _open(world, browser):
+        page = opened.show("quality")
+        notice = page.locator("#notice")
+        expect(notice).to_contain_text("Newer data was withheld")
+        expect(notice).to_contain_text("ebird.species_daily: ranges: 6 of 6 rows fail")
+        row = page.locator("#check-table tbody tr").filter(has_text="ranges")
+        expect(row).to_contain_text("failed")
+
+
+def test_an_old_release_knows_that_it_is_old_and_the_new_one_what_it_corrected(
+    released_world: "World", browser: Browser
+) -> None:
+    world = released_world
+    old = world.release.folder
+    world.run_sql(
+        "transform",
+        "UPDATE stored.ebird__species_daily SET birds_counted = 9 WHERE species_code = 'norcar'",
+    )
+    world.publish()
+    world.check()
+    for opened in _open(world, browser):
+        page = opened.show("quality")
+        expect(page.locator("#notice")).to_be_empty()
+        rows = page.locator("#correction-table tbody tr")
+        expect(rows).to_have_count(2)
+        expect(rows.first).to_have_text("ebird.species_daily2020-11-21010")
+    for opened in _open(world, browser):
+        opened.file = old / "report" / "index.html"
+        page = opened.show("seen")
+        expect(page.locator("#notice")).to_contain_text("an older release")
+
+
+def test_a_name_is_text_and_never_code(released_world: "World", browser: Browser) -> None:
+    world = released_world
+    name = "</script><img src=x onerror=alert(1)>"
+    world.run_sql("transform", f"UPDATE stored.ebird__species_daily SET com_name = $${name}$$")
+    world.publish()
+    world.check()
+    for opened in _open(world, browser):
+        page = opened.show("seen")
+        expect(page.locator("#seen-table tbody tr").first).to_contain_text(name)
