@@ -66,7 +66,7 @@ def test_the_parquet_files_hold_the_same_rows(
     assert sorted(release.manifest.files) == sorted(
         file.relative_to(release.folder).as_posix()
         for file in release.folder.rglob("*")
-        if file.is_file() and file.name != "manifest.json"
+        if file.is_file() and not file.is_symlink() and file.name != "manifest.json"
     )
 
 
@@ -201,4 +201,9 @@ def _release(world: "World", now: datetime) -> "Release":
 
 
 def _tree(folder: Path) -> dict[str, bytes]:
-    return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    return {
+        str(file): file.read_bytes()
+        for file in folder.rglob("*")
+        # the page's link to the present lies outside of the release
+        if file.is_file() and not file.is_symlink()
+    }
