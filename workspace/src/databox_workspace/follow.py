@@ -41,7 +41,7 @@ class Stage:
     location: str
     run_id: str | None = None
     status: dg.DagsterRunStatus | None = None
-    days: int = 0
+    days: set[str] = field(default_factory=set[str])
     rows: int = 0
     message: str = ""
     times: RunTimes | None = None
@@ -137,9 +137,9 @@ class Chain:
     def _read(self, stage: Stage, record: dg.RunRecord, *, runs: int) -> None:
         run = record.dagster_run
         if stage.run_id != run.run_id:
-            stage.rows = 0
+            stage.rows, stage.days = 0, set()
         stage.run_id, stage.status, stage.runs = run.run_id, run.status, runs
-        stage.days = len(parse_days(run.tags.get(DAYS_TAG, "")))
+        stage.days |= {day.isoformat() for day in parse_days(run.tags.get(DAYS_TAG, ""))}
         created = record.create_timestamp.timestamp()
         stage.times = RunTimes(created, record.start_time, record.end_time)
         self._read_log(stage, run.run_id)
@@ -157,6 +157,8 @@ class Chain:
             if entry.dagster_event is None:
                 stage.message = entry.user_message.splitlines()[0] if entry.user_message else ""
             elif entry.dagster_event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
+                if entry.dagster_event.partition:
+                    stage.days.add(entry.dagster_event.partition)
                 metadata = _plain(entry.dagster_event.materialization.metadata)
                 for name in ("dagster/partition_row_count", "dagster/row_count"):
                     if name in metadata:

@@ -71,6 +71,7 @@ def run_pipeline(
                 console.print(
                     f"No EBIRD_API_TOKEN: using generated birds from the sandbox at {url}"
                 )
+            console.print("Starting the code servers of the locations, and the daemon")
             with watch.phase("start code servers and daemon"):
                 running = stack.enter_context(deployment(home))
         else:

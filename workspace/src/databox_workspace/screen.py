@@ -85,7 +85,7 @@ class LiveScreen:
             table.add_row(
                 stage.location,
                 f"[{_STYLES.get(word, 'yellow')}]{word}[/]",
-                str(stage.days or ""),
+                str(len(stage.days) or ""),
                 f"{stage.rows:,}" if stage.rows else "",
                 "" if stage.seconds is None else f"{stage.seconds:.0f} s",
                 stage.message,
