@@ -47,7 +47,9 @@ def some_checklist(sandbox: Sandbox) -> tuple[str, str, str]:
 
 
 def phoebe(sandbox: Sandbox) -> Phoebe:
-    return Phoebe(base_url=sandbox.url, api_key="secret", _strict_response_validation=True)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PHOEBE_BASE_URL", sandbox.url)
+        return Phoebe(api_key="secret", _strict_response_validation=True)
 
 
 CALLS: dict[str, Callable[..., Any]] = {

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import requests
+from starlette.requests import Request
 
+from ebird_sandbox import params
 from ebird_sandbox.process import running_sandbox
 
 KEY = {"X-eBirdApiToken": "any"}
@@ -80,6 +82,13 @@ def test_large_answers_are_compressed_only_for_those_who_can(url: str) -> None:
     assert packed.headers["content-encoding"] == "gzip"
     assert "content-encoding" not in plain.headers
     assert packed.json() == plain.json()
+
+
+def test_more_than_the_cap_is_cut_to_it_and_nothing_says_so(url: str) -> None:
+    answer = get(url, "/product/lists/US-PA/2026/5/16", maxResults=5000)
+    assert len(answer.json()) == 200
+    query = {"type": "http", "headers": [], "query_string": b"maxResults=20000"}
+    assert params.max_results(Request(query), 10_000, 10_000) == 10_000
 
 
 @pytest.mark.parametrize("date_path", ["2026/5/7", "2026/05/07"])

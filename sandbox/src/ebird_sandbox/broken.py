@@ -24,7 +24,7 @@ _CHUNKS = 10
 def failure(hit: Hit) -> Response | None:
     """The answer, if it does not depend on what would have been right."""
     if hit.kind == "hang":
-        return Hanging(hit.fault.seconds)
+        return Hanging(hit.seconds)
     if hit.kind == "empty":
         return Response(b"", headers={"content-type": "application/json;charset=utf-8"})
     if not hit.kind.isdecimal():
@@ -43,11 +43,11 @@ def failure(hit: Hit) -> Response | None:
 def broken(hit: Hit, right: Response) -> Response:
     """A right answer, broken."""
     if hit.kind == "clock-skew":
-        skewed = datetime.now(UTC) + timedelta(seconds=hit.fault.seconds)
+        skewed = datetime.now(UTC) + timedelta(seconds=hit.seconds)
         right.headers["date"] = format_datetime(skewed, usegmt=True)
         return right
     if hit.kind in ("slow", "cut"):
-        return Dribbling(right, hit.fault.seconds if hit.kind == "slow" else 0, hit.kind == "cut")
+        return Dribbling(right, hit.seconds if hit.kind == "slow" else 0, hit.kind == "cut")
     body = bytes(right.body)
     headers = dict(right.headers)
     if headers.pop("content-encoding", None):

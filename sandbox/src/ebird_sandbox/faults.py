@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from ebird_sandbox.dice import fraction
 
 FINE = "ok"
+_SLOW_SECONDS, _LONG_SECONDS = 5.0, 3_600.0
 KINDS = (
     "hang",
     "slow",
@@ -47,8 +48,9 @@ class Fault:
     """Instead of a kind and a rate: what happens to each next request, in turn."""
     retry_after: str = "6"
     """For a status: seconds, ``date`` for an HTTP date six seconds ahead, or ``none``."""
-    seconds: float = 5.0
-    """How long it hangs, dribbles its body, or how far the clock is off."""
+    seconds: float | None = None
+    """How long it hangs (else an hour) or dribbles its body (else five seconds), or how far the
+    clock is off (else an hour)."""
     field: str = ""
     """Which field is missing or of another type; without one, the seed picks it."""
     seen: int = 0
@@ -62,6 +64,12 @@ class Hit:
     kind: str
     fault: Fault
     luck: float
+
+    @property
+    def seconds(self) -> float:
+        """How long, or how far off."""
+        usual = _SLOW_SECONDS if self.kind == "slow" else _LONG_SECONDS
+        return usual if self.fault.seconds is None else self.fault.seconds
 
 
 class Faults:
@@ -88,7 +96,7 @@ class Faults:
         if not 0 <= rule.rate <= 1:
             message = f"a rate is between 0 and 1, not {rule.rate}"
             raise BadRuleError(message)
-        if not 0 <= rule.seconds <= 1e6:  # noqa: PLR2004 - eleven days
+        if rule.seconds is not None and not 0 <= rule.seconds <= 1e6:  # noqa: PLR2004 - eleven days
             message = f"seconds are between 0 and a million, not {rule.seconds}"
             raise BadRuleError(message)
         self.rules.append(rule)
@@ -159,7 +167,7 @@ def from_mapping(said: Mapping[str, object]) -> Fault:
             after=int(str(said.get("after", usual.after))),
             times=int(str(said["times"])) if said.get("times") is not None else None,
             retry_after=str(said.get("retry_after", usual.retry_after)),
-            seconds=float(str(said.get("seconds", usual.seconds))),
+            seconds=float(str(said["seconds"])) if said.get("seconds") is not None else None,
             field=str(said.get("field", usual.field)),
         )
     except ValueError as error:

@@ -5,6 +5,7 @@ Bounded by size. This module must never give an answer of another world, moment 
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from email.utils import formatdate
 
 from starlette.responses import Response
 
@@ -30,7 +31,8 @@ class Remembered:
         if found is None:
             return None
         self._answers.move_to_end(request)
-        return Response(found.body, found.status_code, dict(found.headers))
+        headers = {**found.headers, "date": formatdate(usegmt=True)}
+        return Response(found.body, found.status_code, headers)
 
     def keep(self, request: str, answer: Response) -> None:
         """Keeps an answer, and drops the oldest ones if they are too many."""

@@ -83,6 +83,11 @@ class World:
         return self.now.date()
 
     @property
+    def cached_observations(self) -> int:
+        """How much is kept of the generated days."""
+        return self._observations_cached
+
+    @property
     def yesterday(self) -> date:
         """The last whole day."""
         return self.today - timedelta(days=1)
