@@ -104,7 +104,7 @@ class Generator:
         for checklist in found:
             if rng.random() < _EDITED_SHARE:
                 edited = checklist.created + timedelta(hours=rng.uniform(1, 300))
-                checklist.revision = _revised(rng, checklist, edited)
+                checklist.revision = self._revised(rng, checklist, edited)
         for index, at in self.deletions(day).items():
             found[index].deleted = at
         return found
@@ -261,13 +261,26 @@ class Generator:
             ],
         )
 
+    def _revised(self, rng: Random, checklist: Checklist, edited: datetime) -> Checklist:
+        """What an observer makes of it later: a species withdrawn or added, a count corrected."""
+        observations = [replace(o) for o in checklist.observations]
+        roll = rng.random()
+        if roll < 0.4 and len(observations) > 2:
+            del observations[rng.randrange(len(observations))]
+        elif roll < 0.65:
+            present = {o.taxon.species_code for o in observations}
+            taxon = rng.choice(self._here(checklist.location, checklist.day))
+            if taxon.code not in present:
+                number = max(o.number for o in observations) + 1
+                observations.append(Observation(number, taxon, rng.randint(1, 4)))
+                observations.sort(key=lambda o: o.taxon.taxon_order)
+        else:
+            changed = rng.choice(observations)
+            changed.count = (changed.count or 0) + rng.randint(1, 9)
+        return replace(checklist, edited=edited, observations=observations)
 
-def _revised(rng: Random, checklist: Checklist, edited: datetime) -> Checklist:
-    """What an observer makes of a checklist later: a species withdrawn or a count corrected."""
-    observations = [replace(o) for o in checklist.observations]
-    if len(observations) > 2 and rng.random() < 0.4:
-        del observations[rng.randrange(len(observations))]
-    else:
-        changed = rng.choice(observations)
-        changed.count = (changed.count or 0) + rng.randint(1, 9)
-    return replace(checklist, edited=edited, observations=observations)
+    def _here(self, location: Location, day: date) -> list[Taxon]:
+        """The species that are to be expected at a place in a week."""
+        expected = self._seasons.expected(location.habitat, week_of(day.month, day.day))
+        found = expected.taxa[: expected.within(location.richness)]
+        return found or self.places.species_of(location)[:1]
