@@ -83,3 +83,23 @@ def test_a_port_in_use_is_said_in_a_sentence(capfd: pytest.CaptureFixture[str]) 
         with pytest.raises(RuntimeError), running_sandbox(extra=["--port", port]):
             pass
     assert f"cannot listen on 127.0.0.1, port {port}" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--today", "2015-01-01"],
+        ["--today", "2035-12-31"],
+        ["--today", "2024-02-29", "--checklists-per-day", "0"],
+        ["--today", "2026-05-20", "--checklists-per-day", "0.3", "--seed", "-5"],
+    ],
+)
+def test_worlds_at_the_edges_answer_everything(options: list[str]) -> None:
+    with running_sandbox(extra=options) as sandbox:
+        page = requests.get(sandbox.url.removesuffix("v2"), timeout=10)
+        links = re.findall(r'<a href="(/v2[^"]+)"', page.text)
+        for link in links:
+            url = sandbox.url.removesuffix("/v2") + unescape(link)
+            # Where there are no checklists, the example of one is of none.
+            expected = {200, 400} if "/view/" in link else {200}
+            assert requests.get(url, timeout=30).status_code in expected, url

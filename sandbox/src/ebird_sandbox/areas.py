@@ -109,10 +109,9 @@ AREAS = (
 
 def with_rates(rate: float | None, by_area: Mapping[str, float]) -> tuple[Area, ...]:
     """The areas with other numbers of checklists a day: for all of them, for some by code."""
-    return tuple(
-        replace(area, checklists_per_day=by_area.get(area.code, rate or area.checklists_per_day))
-        for area in AREAS
-    )
+    usual = {area.code: area.checklists_per_day if rate is None else rate for area in AREAS}
+    rates = {**usual, **by_area}
+    return tuple(replace(area, checklists_per_day=rates[area.code]) for area in AREAS)
 
 
 @cache

@@ -129,7 +129,11 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _day(text: str) -> date:
-    day = date.fromisoformat(text)
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        message = f"not a day like 2026-05-20: {text}"
+        raise argparse.ArgumentTypeError(message) from None
     if not FIRST_DAY <= day <= LAST_DAY:
         message = f"not between {FIRST_DAY} and {LAST_DAY}: {text}"
         raise argparse.ArgumentTypeError(message)
@@ -145,7 +149,11 @@ def _fault(text: str) -> Fault:
 
 def _rate(text: str) -> tuple[str, float]:
     code, _, number = text.rpartition("=")
-    rate = float(number)
+    try:
+        rate = float(number)
+    except ValueError:
+        message = f"not a number: {number}"
+        raise argparse.ArgumentTypeError(message) from None
     if code and code not in {area.code for area in AREAS}:
         known = ", ".join(area.code for area in AREAS)
         message = f"no birds in {code}; there are in {known}"
