@@ -57,7 +57,7 @@ def test_a_changed_model_changes_the_fingerprint(
 ) -> None:
     before = code_fingerprint()
     project = tmp_path / "project"
-    for file in manifest_module.PROJECT.rglob("*.*"):
+    for file in filter(Path.is_file, manifest_module.PROJECT.rglob("*")):
         copy = project / file.relative_to(manifest_module.PROJECT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(file.read_bytes())

@@ -177,7 +177,7 @@ def announce(
                     metadata={
                         "databox/snapshot_id": published.id,
                         "dagster/table_name": model.full_name,
-                        count: rows,
+                        **({} if rows is None else {count: rows}),
                     },
                 )
             )

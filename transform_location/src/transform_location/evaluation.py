@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from sqlmesh.core.context import Context
 from sqlmesh.core.environment import EnvironmentNamingInfo
+from sqlmesh.core.model import Model
 from sqlmesh.core.model.definition import AuditResult
 from sqlmesh.core.scheduler import Scheduler
 from sqlmesh.core.snapshot import Snapshot, SnapshotEvaluator
@@ -23,7 +24,7 @@ from sqlmesh.utils.errors import NodeAuditsErrors
 Interval = tuple[int, int]
 """Milliseconds since the epoch, the end excluded, as SQLMesh counts days."""
 
-Rows = dict[date | None, int]
+Rows = dict[date | None, int | None]
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,9 @@ class AuditCount:
 class Evaluation:
     """What one run evaluated, by `schema.table`.
 
-    `rows` has the rows of each evaluated day, `None` standing for the whole of a model that is
-    not by day. `failures` are sentences; `skipped` models read a failed one and were not reached.
+    `rows` has the rows of each evaluated day, the day `None` standing for the whole of a model
+    that is not by day; a view has no number of rows. `failures` are sentences; `skipped` models
+    read a failed one and were not reached.
     """
 
     rows: dict[str, Rows] = field(default_factory=dict[str, Rows])
@@ -88,13 +90,18 @@ class RecordingScheduler(Scheduler):
         days = days_between(kwargs["start"], kwargs["end"]) if is_by_day(snapshot) else None
         rows = self._count(snapshot, days)
         self.evaluation.rows.setdefault(table_of(snapshot), {}).update(rows)
-        said = f"{len(days)} {'day' if len(days) == 1 else 'days'}, " if days else ""
-        seconds = time.perf_counter() - began
-        self._log(f"{table_of(snapshot)}: {said}{sum(rows.values())} rows, {seconds:.1f} s")
+        said = [f"{len(days)} {'day' if len(days) == 1 else 'days'}"] if days else []
+        if None not in rows.values():
+            said.append(f"{sum(count or 0 for count in rows.values())} rows")
+        said.append(f"{time.perf_counter() - began:.1f} s")
+        self._log(f"{table_of(snapshot)}: {', '.join(said)}")
         return results
 
     def _count(self, snapshot: Snapshot, days: list[date] | None) -> Rows:
         table = snapshot.table_name()
+        if snapshot.model.kind.is_view:
+            # a view may stand for more rows than are worth counting
+            return {None: None}
         if days is None:
             [(total,)] = self._adapter.fetchall(f"SELECT COUNT(*) FROM {table}")
             return {None: int(total)}
@@ -138,9 +145,40 @@ def table_of(snapshot: Snapshot) -> str:
     return f"{snapshot.model.schema_name}.{snapshot.model.view_name}"
 
 
+def period_of(model: Model) -> str | None:
+    """How a model is evaluated: by `day`, or by `week`, `month` or `year`; None for as a whole.
+
+    A tag `by_month` says that its time column holds the first day of a month, whose rows are all
+    made again when a day of it is.
+    """
+    if model.time_column is None:
+        return None
+    tags = [tag for tag in model.tags if tag.startswith("by_")]
+    return tags[0].removeprefix("by_") if tags else "day"
+
+
 def is_by_day(snapshot: Snapshot) -> bool:
-    """Whether a model is evaluated day by day, and not as a whole."""
-    return snapshot.model.time_column is not None
+    """Whether a model is evaluated day by day."""
+    return period_of(snapshot.model) == "day"
+
+
+def whole_periods(period: str, days: Iterable[date]) -> set[date]:
+    """All days of the weeks (from Monday), months or years that `days` are in."""
+    first = {
+        "day": lambda day: day,
+        "week": lambda day: day - timedelta(days=day.weekday()),
+        "month": lambda day: day.replace(day=1),
+        "year": lambda day: day.replace(month=1, day=1),
+    }[period]
+    # a day of the next period: no period is longer than 366 days
+    length = {"day": 1, "week": 7, "month": 31, "year": 366}[period]
+    starts = {first(day) for day in days}
+    return {
+        day
+        for start in starts
+        for day in (start + timedelta(days=n) for n in range(length))
+        if first(day) == start
+    }
 
 
 def interval_of(first: date, last: date) -> Interval:

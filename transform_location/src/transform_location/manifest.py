@@ -26,7 +26,13 @@ PROJECT = Path(__file__).parent / "project"
 MANIFEST = Path(__file__).parent / "manifest.json"
 
 # what decides the content beside the project's own files
-DEPLOYED_CODE = ("contracted.py", "manifest.py", "manifest_build.py", "warehouse.py")
+DEPLOYED_CODE = (
+    "contracted.py",
+    "evaluation.py",
+    "manifest.py",
+    "manifest_build.py",
+    "warehouse.py",
+)
 _NOT_DEPLOYED = ("tests", "__pycache__", ".cache")
 
 

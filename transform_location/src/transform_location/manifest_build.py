@@ -15,6 +15,7 @@ from sqlmesh.core.lineage import column_dependencies
 from sqlmesh.core.model import Model as SqlMeshModel
 
 from databox_shared.contracts import MARTS, STAGING, Table, contract
+from transform_location.evaluation import period_of
 from transform_location.manifest import (
     PROJECT,
     Audit,
@@ -97,7 +98,8 @@ def _table_differences(name: str, model: SqlMeshModel, table: Table) -> Iterable
             f"the grain of the model {name} is ({', '.join(sorted(grain)) or 'not given'}) and its "
             f"contract's key is ({', '.join(sorted(table.key))})"
         )
-    day_column = model.time_column.column.name if model.time_column else None
+    by_day = model.time_column and period_of(model) == "day"
+    day_column = model.time_column.column.name if model.time_column and by_day else None
     if day_column != table.day_column:
         yield (
             f"the model {name} is {'by ' + day_column if day_column else 'not by day'} and its "

@@ -11,15 +11,16 @@ SQLMesh calls here are half private, so a test holds each of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from sqlmesh.core.console import NoopConsole, set_console
+from sqlmesh.core.console import set_console
 from sqlmesh.core.context import Context
-from sqlmesh.core.snapshot import DeployabilityIndex, Snapshot
+from sqlmesh.core.snapshot import DeployabilityIndex, Snapshot, SnapshotId
+from sqlmesh.core.snapshot.definition import snapshots_to_dag
 
 from databox_shared.contracts import RAW, STAGING
 from databox_shared.days import FIRST_DAY, day_ranges
@@ -31,14 +32,16 @@ from transform_location.evaluation import (
     days_between,
     failure_sentence,
     interval_of,
-    is_by_day,
+    period_of,
     table_of,
+    whole_periods,
 )
 from transform_location.manifest import PROJECT, current_manifest
 from transform_location.warehouse import (
     LOCATION,
     RAW_CATALOG,
     STATE_FILE,
+    Silent,
     sqlmesh_config,
     state_folder,
 )
@@ -119,30 +122,24 @@ class Models:
         """Evaluate the selected models (`schema.table`) for `days`, and all that is missing.
 
         A day of `raw_days` is missing in a model that was never evaluated for it or that a failed
-        run left in the middle of it. It is done whether the model is selected or not, and the
-        models that are not by day after it, because what is published then must be whole.
+        run left in the middle of it. It is done whether the model is selected or not, as are the
+        models that read it and all that are not by day, because what is published afterwards must
+        be whole.
         """
         scheduler = self._scheduler()
-        models = [snapshot for snapshot in scheduler.snapshots.values() if not _is_raw(snapshot)]
-        wanted = {
-            snapshot: set(raw_days if is_by_day(snapshot) else [WHOLE]) - _done(snapshot)
-            for snapshot in models
-        }
-        heals = any(wanted.values())
-        for snapshot in models:
-            selects = table_of(snapshot) in selected
-            if is_by_day(snapshot):
-                wanted[snapshot].update(days if selects else ())
-            elif selects or heals:
-                wanted[snapshot] = {WHOLE}
-        return self._evaluate(
-            scheduler,
-            {
-                snapshot: [interval_of(*ends) for ends in day_ranges(wanted[snapshot])]
-                for snapshot in models
-                if wanted[snapshot]
-            },
-        )
+        missing = _missing(scheduler.snapshots, raw_days)
+        heals = any(missing.values())
+        todo: dict[Snapshot, list[Interval]] = {}
+        for snapshot, healed in missing.items():
+            asked = set(days) if table_of(snapshot) in selected else set[date]()
+            period = period_of(snapshot.model)
+            if period:
+                wanted = whole_periods(period, asked | healed)
+            else:
+                wanted = {WHOLE} if heals or table_of(snapshot) in selected else set[date]()
+            if wanted:
+                todo[snapshot] = [interval_of(*ends) for ends in day_ranges(wanted)]
+        return self._evaluate(scheduler, todo)
 
     def _evaluate(
         self, scheduler: RecordingScheduler, todo: dict[Snapshot, list[Interval]]
@@ -150,7 +147,13 @@ class Models:
         state = self._context.state_sync
         # missing first, evaluated then: a run that dies leaves what it did not finish as missing
         state.remove_intervals(
-            [(snapshot, interval) for snapshot, ranges in todo.items() for interval in ranges]
+            [
+                (snapshot, interval)
+                for snapshot, ranges in todo.items()
+                # without an interval SQLMesh would make a table anew that remembers what raw forgot
+                if not snapshot.model.disable_restatement
+                for interval in ranges
+            ]
         )
         state.refresh_snapshot_intervals(list(todo))
         errors, skipped = scheduler.run_merged_intervals(
@@ -191,7 +194,7 @@ def opened(
         # state of a warehouse that is gone says that its tables are full
         for leftover in (STATE_FILE, f"{STATE_FILE}.wal", "deployed.json"):
             (folder / leftover).unlink(missing_ok=True)
-    set_console(NoopConsole())
+    set_console(Silent())
     # models come from the state; their files are loaded by a deploy only
     context = Context(paths=[str(PROJECT)], config=sqlmesh_config(settings), load=False)
     try:
@@ -203,8 +206,23 @@ def opened(
         context.close()
 
 
-def _done(snapshot: Snapshot) -> set[date]:
-    return {day for interval in snapshot.intervals for day in days_between(*interval)}
+def _missing(
+    snapshots: Mapping[SnapshotId, Snapshot], raw_days: Collection[date]
+) -> dict[Snapshot, set[date]]:
+    """The days that each model misses, itself or in what it reads, in topological order."""
+    missing: dict[SnapshotId, set[date]] = {}
+    for key in snapshots_to_dag(snapshots.values()):
+        snapshot = snapshots.get(key)
+        if snapshot is None or _is_raw(snapshot):
+            continue
+        done = {day for interval in snapshot.intervals for day in days_between(*interval)}
+        expected = set(raw_days) if period_of(snapshot.model) else {WHOLE}
+        inherited = set[date]().union(*(missing.get(parent, ()) for parent in snapshot.parents))
+        if not snapshot.model.time_column:
+            missing[key] = expected if inherited else expected - done
+        else:
+            missing[key] = (expected - done) | (expected & inherited)
+    return {snapshots[key]: days for key, days in missing.items()}
 
 
 def _is_raw(snapshot: Snapshot) -> bool:

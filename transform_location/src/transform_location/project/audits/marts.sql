@@ -24,4 +24,15 @@ SELECT
   *
 FROM @this_model
 WHERE
-  completeness < 0.95 OR is_capped
+  completeness < 0.95 OR is_capped;
+
+AUDIT (
+  name encounters_are_part_of_the_sample
+);
+
+/* No more checklists report a species than were comparable. */
+SELECT
+  *
+FROM @this_model
+WHERE
+  checklists_reporting > checklists

@@ -14,6 +14,7 @@ WITH loaded AS (
     region_code,
     obs_date,
     COUNT(sub_id) AS num_checklists,
+    COUNT(CASE WHEN is_complete AND is_group_primary THEN sub_id END) AS complete_checklists,
     COUNT(DISTINCT observer_id) AS num_contributors
   FROM ebird_staging.checklists
   WHERE
@@ -50,6 +51,7 @@ SELECT
   COALESCE(loaded.region_code, stats.region_code) AS region_code,
   COALESCE(loaded.obs_date, stats.obs_date) AS obs_date,
   COALESCE(loaded.num_checklists, 0)::BIGINT AS num_checklists,
+  COALESCE(loaded.complete_checklists, 0)::BIGINT AS complete_checklists,
   COALESCE(loaded.num_contributors, 0)::BIGINT AS num_contributors,
   COALESCE(species.num_species, 0)::BIGINT AS num_species,
   stats.stats_checklists,
