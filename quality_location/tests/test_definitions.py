@@ -15,7 +15,7 @@ HEAVY = ("dlt", "sqlmesh", "pandas", "pyarrow", "jinja2", "altair", "ebird_sandb
 def test_it_loads_as_the_code_server_loads_it() -> None:
     graph = definitions.resolve_asset_graph()
     assert graph.get(dg.AssetKey(["release", "databox"])).group_name == "data_quality"
-    for name in ("check_results", "scorecard"):
+    for name in contract("data_quality").tables:
         assert graph.get(dg.AssetKey(["data_quality", name])).owners == ["team:quality"]
     assert definitions.resolve_job_def("data_quality_checks")
     assert [sensor.name for sensor in definitions.sensors or []] == ["transform_to_quality"]

@@ -11,7 +11,7 @@ from databox_shared.contracts import contract
 from databox_shared.snapshots import reading
 from quality_location.assets import CHECKS
 from quality_location.evaluate import Outcome
-from quality_location.history import CONTRACT, RESULTS, RUNS_SCORED, Recorded, record
+from quality_location.history import CONTRACT, RESULTS, RUNS_SCORED, Recorded, mark_told, record
 
 if TYPE_CHECKING:
     from .conftest import World
@@ -49,11 +49,20 @@ def test_a_run_is_recorded_once_however_often_it_is_told(tmp_path: Path) -> None
     assert add_run(file, 2).rows["check_results"] == 2 * len(CHECKS)
 
 
-def test_a_failure_is_new_only_in_the_run_that_finds_it(tmp_path: Path) -> None:
+def test_an_incident_is_told_until_somebody_has_been_told(tmp_path: Path) -> None:
     file = tmp_path / "quality.duckdb"
-    found = [add_run(file, n, failing_rows=bad).new_failures for n, bad in enumerate([0, 3, 2, 0])]
-    assert found == [[], ["ebird.species_daily:key"], [], []]
-    assert add_run(file, 9, failing_rows=1).new_failures == ["ebird.species_daily:key"]
+    assert add_run(file, 1).untold == []
+    [incident] = add_run(file, 2, failing_rows=3).untold
+    assert (incident.table, incident.check) == ("ebird.species_daily", "key")
+    assert (incident.run_id, incident.owner) == ("run 2", "team:transform")
+    assert add_run(file, 3, failing_rows=4).untold == [incident], "nobody was told yet"
+    with duckdb.connect() as connection:
+        mark_told(connection, file, START)
+    assert add_run(file, 4, failing_rows=5).untold == []
+    assert add_run(file, 5).untold == []
+    [again] = add_run(file, 6, failing_rows=1).untold
+    assert again.run_id == "run 6"
+    assert add_run(file, 7).rows["incidents"] == 2
 
 
 def test_the_scorecard_tells_how_a_table_stands_and_stood(tmp_path: Path) -> None:
@@ -96,4 +105,4 @@ def test_every_run_publishes_the_history_and_says_so(released_world: "World") ->
         for event in result.asset_materializations_for_node("data_quality")
         if event.asset_key.path[0] == "data_quality"
     }
-    assert announced == {"check_results": snapshot.id, "scorecard": snapshot.id}
+    assert announced == dict.fromkeys(contract(CONTRACT).tables, snapshot.id)

@@ -8,36 +8,42 @@ does, and then nothing is released.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from databox_shared.contracts import MARTS, STAGING, contract
+from databox_shared.contracts import MARTS, STAGING, Table, contract
 from databox_shared.handoff import begin
-from databox_shared.settings import load_settings
+from databox_shared.settings import Settings, load_settings
 from databox_shared.snapshots import writing
+from quality_location.alerts import AlertError, alert_text, send_alert
 from quality_location.checks import Check, RowCheck, checked_tables, contract_checks
 from quality_location.domain import domain_checks, private_sources, private_values_sql
 from quality_location.evaluate import Outcome, broken_tables, evaluate_table
 from quality_location.evidence import (
+    Run,
     check_result,
     release_metadata,
     source_in_words,
     status,
     table_metadata,
-    tally,
 )
-from quality_location.history import CONTRACT, RESULTS, SCORECARD, record
+from quality_location.history import CONTRACT, RESULTS, Recorded, mark_told, record
 from quality_location.page import write_status
 from quality_location.release import (
     Facts,
+    Release,
     current_release,
     make_release,
-    most_reported_species,
     released_tables,
     releases_folder,
 )
 from quality_location.warehouse import attached, held_snapshots
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 OWNER = "team:quality"
 GROUP = "data_quality"
@@ -120,61 +126,91 @@ def data_quality(
             held.transform.id,
             held.ingestion.id,
         )
-        broken = broken_tables(connection, TABLES)
-        if not any(table.full_name in broken for table in private_sources()):
-            connection.execute(";".join(private_values_sql()))
         outcomes: list[Outcome] = []
-        for table in TABLES:
-            checks = [check for check in CHECKS if check.table == table]
-            found = evaluate_table(connection, table, checks, broken=broken, now=now)
+        for table, found in _evaluated(connection, now):
             outcomes += found
             _log_table(context, table.full_name, found)
             yield from (check_result(outcome, held) for outcome in found)
-        why_not = why_withheld(outcomes, CHECKS)
-        if why_not:
-            release, metadata = current_release(settings), {}
-            context.log.error("the release is withheld: %s", why_not)
-        else:
-            facts = Facts(now, context.run.run_id, source_in_words(held), held.ids, tally(outcomes))
-            release, is_new = make_release(connection, settings, facts)
-            metadata = {"top_species": dg.MetadataValue.text(most_reported_species(connection))}
-            context.log.info(
-                f"released {settings.release_path}"
-                if is_new
-                else f"nothing has changed since release {release.manifest.id}: it stays"
-            )
-        metadata |= release_metadata(settings, held, outcomes, release)
-        recorded = record(
-            connection,
-            writer.path,
-            outcomes,
-            run_id=context.run.run_id,
-            checked_at=now,
-            snapshots=held.ids,
-        )
+        run = Run(context.run.run_id, now, held, outcomes, why_withheld(outcomes, CHECKS))
+        release = _release(context, connection, settings, run)
+        metadata = release_metadata(connection, settings, run, release)
+        recorded = _remember(context, connection, settings, writer.path, run)
         if release is not None:
-            now_known = status(
-                outcomes, recorded, checked_at=now, release=release, withheld=why_not
-            )
-            write_status(releases_folder(settings), now_known)
+            write_status(releases_folder(settings), status(run, recorded, release))
         published = writer.publish(
-            run_id=context.run.run_id,
+            run_id=run.run_id,
             contract_names=[CONTRACT],
             source=held.ingestion.source,
             upstream=held.ids,
         )
-    if not why_not:
+    if not run.withheld:
         _announce(context, release_asset.key, metadata)
-    for table in (RESULTS, SCORECARD):
+    for table in contract(CONTRACT).tables.values():
         _announce(context, table.asset_key, table_metadata(table, recorded, published))
     yield dg.AssetCheckResult(
-        passed=not why_not,
+        passed=not run.withheld,
         asset_key=release_asset.key,
         check_name=release_is_current.name,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=f"The release is withheld: {why_not}" if why_not else "The release is current.",
+        description=run.verdict,
         metadata=metadata,
     )
+
+
+def _evaluated(
+    connection: "DuckDBPyConnection", now: datetime
+) -> Iterator[tuple[Table, list[Outcome]]]:
+    broken = broken_tables(connection, TABLES)
+    if not any(table.full_name in broken for table in private_sources()):
+        connection.execute(";".join(private_values_sql()))
+    for table in TABLES:
+        checks = [check for check in CHECKS if check.table == table]
+        yield table, evaluate_table(connection, table, checks, broken=broken, now=now)
+
+
+def _release(
+    context: dg.AssetCheckExecutionContext,
+    connection: "DuckDBPyConnection",
+    settings: Settings,
+    run: Run,
+) -> Release | None:
+    if run.withheld:
+        context.log.error(run.verdict)
+        return current_release(settings)
+    facts = Facts(run.started_at, run.run_id, source_in_words(run.held), run.held.ids, run.tally)
+    release, is_new = make_release(connection, settings, facts)
+    if is_new:
+        context.log.info("released %s", settings.release_path)
+    else:
+        context.log.info("nothing has changed since release %s: it stays", release.manifest.id)
+    return release
+
+
+def _remember(
+    context: dg.AssetCheckExecutionContext,
+    connection: "DuckDBPyConnection",
+    settings: Settings,
+    file: Path,
+    run: Run,
+) -> Recorded:
+    recorded = record(
+        connection,
+        file,
+        run.outcomes,
+        run_id=run.run_id,
+        checked_at=run.started_at,
+        snapshots=run.held.ids,
+    )
+    if recorded.untold:
+        text = alert_text(recorded.untold)
+        context.log.critical(text)
+        try:
+            send_alert(settings, text)
+        except AlertError as error:
+            context.log.warning(str(error))
+        else:
+            mark_told(connection, file, run.started_at)
+    return recorded
 
 
 def _announce(

@@ -6,19 +6,50 @@ command; the others are for people in the UI.
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import dagster as dg
 
-from databox_shared.contracts import Table
+from databox_shared.contracts import MARTS, Table, contract
 from databox_shared.settings import Settings
 from databox_shared.snapshots import Snapshot
+from quality_location.checks import relation
 from quality_location.evaluate import Outcome
 from quality_location.history import SCORECARD, Recorded, outcome_word
-from quality_location.release import Release
+from quality_location.release import Release, most_reported_species
 from quality_location.warehouse import Held
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run has found. `withheld` says why nothing may be released; empty if it may."""
+
+    run_id: str
+    started_at: datetime
+    held: Held
+    outcomes: Sequence[Outcome]
+    withheld: str
+
+    @property
+    def tally(self) -> dict[str, int]:
+        """How many checks passed, warned and failed."""
+        counts = Counter(map(outcome_word, self.outcomes))
+        return {word: counts[word] for word in ("passed", "warned", "failed")}
+
+    @property
+    def verdict(self) -> str:
+        """The decision in a sentence."""
+        return (
+            f"The release is withheld: {self.withheld}"
+            if self.withheld
+            else "The release is current."
+        )
 
 
 def check_result(outcome: Outcome, held: Held) -> dg.AssetCheckResult:
@@ -45,26 +76,54 @@ def check_result(outcome: Outcome, held: Held) -> dg.AssetCheckResult:
 
 
 def release_metadata(
-    settings: Settings, held: Held, outcomes: Sequence[Outcome], release: Release | None
+    connection: "DuckDBPyConnection", settings: Settings, run: Run, release: Release | None
 ) -> dict[str, dg.MetadataValue]:
     """What the run found, and the release that people see after it (None before the first)."""
     metadata: dict[str, dg.MetadataValue] = {
-        "checks": dg.MetadataValue.json(tally(outcomes)),
-        "snapshots": dg.MetadataValue.json(held.ids),
-        "databox/snapshot_id": dg.MetadataValue.int(held.transform.id),
+        "checks": dg.MetadataValue.json(run.tally),
+        "snapshots": dg.MetadataValue.json(run.held.ids),
+        "databox/snapshot_id": dg.MetadataValue.int(run.held.transform.id),
     }
     if release is None:
         return metadata
-    return metadata | {
+    metadata |= {
         "path": dg.MetadataValue.path(str(settings.release_path)),
-        "report": dg.MetadataValue.path(
-            str(settings.release_path.with_name("report") / "index.html")
-        ),
+        "report": dg.MetadataValue.path(str(settings.release_path.parent / "report/index.html")),
         "rows": dg.MetadataValue.json(dict(release.manifest.rows)),
         "days": dg.MetadataValue.text(release.manifest.days),
         "release_id": dg.MetadataValue.text(release.manifest.id),
         "dagster/row_count": dg.MetadataValue.int(sum(release.manifest.rows.values())),
     }
+    return metadata if run.withheld else metadata | _birds(connection)
+
+
+def _birds(connection: "DuckDBPyConnection") -> dict[str, dg.MetadataValue]:
+    # Dagster plots the numbers over time
+    species, totals = (
+        relation(contract(MARTS).tables[name]) for name in ("species_daily", "region_daily_totals")
+    )
+    week = "obs_date > (SELECT max(obs_date) - 7 FROM {})"
+    seen = connection.execute(
+        "SELECT com_name, sum(checklists_reporting)::BIGINT AS checklists, "
+        f"coalesce(sum(birds_counted), 0)::BIGINT FROM {species} WHERE {week.format(species)} "
+        "GROUP BY com_name ORDER BY checklists DESC, com_name"
+    ).fetchall()
+    [[checklists, completeness]] = connection.execute(
+        "SELECT coalesce(sum(num_checklists), 0)::BIGINT, "
+        "sum(num_checklists) / nullif(sum(stats_checklists), 0) "
+        f"FROM {totals} WHERE {week.format(totals)}"
+    ).fetchall()
+    lines = ["| species | checklists | birds |", "|---|--:|--:|"]
+    lines += [f"| {name} | {count:,} | {birds:,} |" for name, count, birds in seen[:10]]
+    metadata: dict[str, dg.MetadataValue] = {
+        "top_species": dg.MetadataValue.text(most_reported_species(connection)),
+        "seen_in_7_days": dg.MetadataValue.md("\n".join(lines)),
+        "species_in_7_days": dg.MetadataValue.int(len(seen)),
+        "checklists_in_7_days": dg.MetadataValue.int(checklists),
+    }
+    if completeness is not None:
+        metadata["completeness_of_7_days"] = dg.MetadataValue.float(completeness)
+    return metadata
 
 
 def source_in_words(held: Held) -> str:
@@ -97,26 +156,13 @@ def table_metadata(
     return metadata
 
 
-def tally(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    """How many checks passed, warned and failed."""
-    counts = Counter(map(outcome_word, outcomes))
-    return {word: counts[word] for word in ("passed", "warned", "failed")}
-
-
-def status(
-    outcomes: Sequence[Outcome],
-    recorded: Recorded,
-    *,
-    checked_at: datetime,
-    release: Release,
-    withheld: str,
-) -> dict[str, Any]:
-    """What the pages say about the present. `withheld` is empty or says why."""
+def status(run: Run, recorded: Recorded, release: Release) -> dict[str, Any]:
+    """What the pages say about the present."""
     return {
-        "checked_at": checked_at,
-        "withheld": withheld,
+        "checked_at": run.started_at,
+        "withheld": run.withheld,
         "release_id": release.manifest.id,
-        "tally": tally(outcomes),
+        "tally": run.tally,
         "checks": [
             {
                 "table": outcome.check.table.full_name,
@@ -125,7 +171,7 @@ def status(
                 "outcome": outcome_word(outcome),
                 "reason": outcome.reason,
             }
-            for outcome in outcomes
+            for outcome in run.outcomes
         ],
         "scorecard": recorded.scorecard,
     }

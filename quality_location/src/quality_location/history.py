@@ -21,9 +21,22 @@ if TYPE_CHECKING:
 CONTRACT = "data_quality"
 RESULTS = contract(CONTRACT).tables["check_results"]
 SCORECARD = contract(CONTRACT).tables["scorecard"]
+INCIDENTS = contract(CONTRACT).tables["incidents"]
 RUNS_SCORED = 30
 # the file is named for its location; another name for the catalog keeps it apart from a schema
 _CATALOG = "history"
+_MOMENT = "%Y-%m-%d %H:%M:%S.%f"
+
+
+@dataclass(frozen=True)
+class Incident:
+    """A blocking check that fails, from its first failing run on."""
+
+    table: str
+    check: str
+    owner: str
+    run_id: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -31,12 +44,12 @@ class Recorded:
     """What the history says after a run.
 
     `rows` maps table → rows; `scorecard` is one mapping per table of the warehouse, worst first;
-    `new_failures` are checks, as `schema.table:check`, that failed now and not in the run before.
+    `untold` are open incidents that nobody has been told of.
     """
 
     rows: Mapping[str, int]
     scorecard: Sequence[Mapping[str, Any]]
-    new_failures: Sequence[str]
+    untold: Sequence[Incident]
 
 
 def record(
@@ -50,32 +63,64 @@ def record(
 ) -> Recorded:
     """Add a run to the history; adding it again changes nothing."""
     with _attached(connection, file):
-        for table in (RESULTS, SCORECARD):
+        for table in contract(CONTRACT).tables.values():
             connection.execute(_create(table))
         connection.execute(f"DELETE FROM {_name(RESULTS)} WHERE run_id = {literal(run_id)}")
-        before = _failed(connection)
         rows = ", ".join(_row(outcome, run_id, checked_at, snapshots) for outcome in outcomes)
         names = ", ".join(column.name for column in RESULTS.columns)
         connection.execute(f"INSERT INTO {_name(RESULTS)} ({names}) VALUES {rows}")
-        connection.execute(f"DELETE FROM {_name(SCORECARD)}")
-        connection.execute(f"INSERT INTO {_name(SCORECARD)} BY NAME {_SCORECARD_SQL}")
+        for statement in (*_INCIDENTS_SQL, *_SCORECARD_SQL):
+            connection.execute(statement.format(run_id=literal(run_id)))
         cursor = connection.execute(
             f"FROM {_name(SCORECARD)} "
             "ORDER BY failed DESC, warned DESC, runs_passed, schema_name, table_name"
         )
-        names = [item[0] for item in cursor.description or []]
-        scorecard = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        counted = connection.execute(f"SELECT count(*) FROM {_name(RESULTS)}").fetchall()
-        return Recorded(
-            rows={RESULTS.name: counted[0][0], SCORECARD.name: len(scorecard)},
-            scorecard=scorecard,
-            new_failures=sorted(_failed(connection) - before),
+        columns = [item[0] for item in cursor.description or []]
+        scorecard = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+        counts = {
+            table.name: connection.execute(f"SELECT count(*) FROM {_name(table)}").fetchall()[0][0]
+            for table in contract(CONTRACT).tables.values()
+        }
+        untold = connection.execute(
+            "SELECT schema_name || '.' || table_name, check_name, owner, run_id, reason "
+            f"FROM {_name(INCIDENTS)} WHERE {_UNTOLD} ORDER BY ALL"
+        ).fetchall()
+        return Recorded(counts, scorecard, [Incident(*row) for row in untold])
+
+
+def mark_told(connection: "DuckDBPyConnection", file: Path, told_at: datetime) -> None:
+    """Note that people have been told of every open incident."""
+    with _attached(connection, file):
+        connection.execute(
+            f"UPDATE {_name(INCIDENTS)} SET alerted_at = {_timestamp(told_at)} WHERE {_UNTOLD}"
         )
 
 
-_LAST_RUN = "SELECT run_id FROM history.data_quality.check_results ORDER BY checked_at DESC LIMIT 1"
+_UNTOLD = "alerted_at IS NULL AND closed_at IS NULL"
 
-_SCORECARD_SQL = f"""
+_CHECK = "schema_name, table_name, check_name"
+
+# a run that is recorded again finds its own incident open, and changes nothing
+_INCIDENTS_SQL = (
+    """
+UPDATE history.data_quality.incidents SET closed_at = r.checked_at
+FROM history.data_quality.check_results r
+WHERE r.run_id = {run_id} AND r.outcome <> 'failed' AND incidents.closed_at IS NULL
+AND incidents.schema_name = r.schema_name AND incidents.table_name = r.table_name
+AND incidents.check_name = r.check_name""",
+    f"""
+INSERT INTO history.data_quality.incidents BY NAME
+SELECT {_CHECK}, checked_at AS opened_at, owner, run_id, failing_rows, reason
+FROM history.data_quality.check_results
+WHERE run_id = {{run_id}} AND outcome = 'failed' AND ({_CHECK}) NOT IN (
+    SELECT ({_CHECK}) FROM history.data_quality.incidents WHERE closed_at IS NULL
+)""",
+)
+
+_SCORECARD_SQL = (
+    "DELETE FROM history.data_quality.scorecard",
+    f"""
+INSERT INTO history.data_quality.scorecard BY NAME
 WITH results AS (
     SELECT *, dense_rank() OVER (ORDER BY checked_at DESC, run_id) AS age
     FROM history.data_quality.check_results
@@ -101,20 +146,13 @@ SELECT
 FROM per_run
 GROUP BY schema_name, table_name
 HAVING min(age) = 1  -- a table that is no longer checked has no score
-"""
+""",
+)
 
 
 def outcome_word(outcome: Outcome) -> str:
     """Passed, warned or failed, as the history and the page say it."""
     return "passed" if outcome.passed else "failed" if outcome.blocks else "warned"
-
-
-def _failed(connection: "DuckDBPyConnection") -> set[str]:
-    found = connection.execute(
-        f"SELECT schema_name || '.' || table_name || ':' || check_name FROM {_name(RESULTS)} "
-        f"WHERE outcome = 'failed' AND run_id = ({_LAST_RUN})"
-    )
-    return {row[0] for row in found.fetchall()}
 
 
 def _row(outcome: Outcome, run_id: str, checked_at: datetime, snapshots: Mapping[str, int]) -> str:
@@ -124,7 +162,7 @@ def _row(outcome: Outcome, run_id: str, checked_at: datetime, snapshots: Mapping
         "schema_name": table.schema,
         "table_name": table.name,
         "check_name": outcome.check.name,
-        "checked_at": checked_at.replace(tzinfo=None).isoformat(sep=" "),
+        "checked_at": f"{checked_at:{_MOMENT}}",
         "owner": table.owner,
         "outcome": outcome_word(outcome),
         "failing_rows": outcome.failing_rows,
@@ -148,6 +186,10 @@ def _create(table: Table) -> str:
         f"CREATE SCHEMA IF NOT EXISTS {_CATALOG}.{table.schema}; "
         f"CREATE TABLE IF NOT EXISTS {_name(table)} ({', '.join(columns)}); {'; '.join(added)}"
     )
+
+
+def _timestamp(moment: datetime) -> str:
+    return f"TIMESTAMP '{moment:{_MOMENT}}'"
 
 
 def _name(table: Table) -> str:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 EBIRD_API_URL = "https://api.ebird.org/v2"
@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     ebird_schedule_timezone: str = "UTC"
     ebird_reread: Annotated[tuple[int, ...], NoDecode] = (1, 2, 3, 7, 14, 30)
     ebird_daily_call_limit: Annotated[int, Field(gt=0)] | None = None
+    alert_webhook_url: SecretStr | None = None
+    alert_email: str | None = None
+    alert_smtp_url: SecretStr | None = None
 
     @field_validator("ebird_regions", mode="before")
     @classmethod
@@ -100,6 +103,13 @@ class Settings(BaseSettings):
             msg = f"{value!r} is not a time zone of the IANA database such as America/New_York"
             raise ValueError(msg)
         return value
+
+    @model_validator(mode="after")
+    def _mail_needs_a_server(self) -> Self:
+        if self.alert_email and not self.alert_smtp_url:
+            msg = "ALERT_EMAIL needs ALERT_SMTP_URL, the mail server to send through"
+            raise ValueError(msg)
+        return self
 
     @cached_property
     def release_path(self) -> Path:
