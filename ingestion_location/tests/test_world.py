@@ -109,6 +109,28 @@ def test_a_day_that_became_empty_is_emptied_and_still_a_loaded_day(world: World)
     assert (load.rows["checklists"], load.completeness) == (0, 100.0)
 
 
+@pytest.mark.usefixtures("world")
+def test_a_checklist_whose_date_was_edited_is_on_one_day_only() -> None:
+    engine = Engine()
+    old, new = START - timedelta(days=40), START - timedelta(days=39)
+    engine.run(START, [old, new])
+    moved = engine.rows(f"SELECT min(sub_id) FROM ebird_raw.checklists WHERE obs_date = '{old}'")
+    (moved_id,) = moved[0]
+    # as a newer read of the other day would have left it
+    for table in ("checklists", "observations"):
+        engine.rows(
+            f"INSERT INTO ebird_raw.{table} SELECT * REPLACE (DATE '{new}' AS obs_date, "
+            f"read_at + INTERVAL 1 DAY AS read_at) FROM ebird_raw.{table} "
+            f"WHERE sub_id = '{moved_id}'"
+        )
+    engine.run(START, [old], now=False)
+    for table in ("checklists", "observations"):
+        days = engine.rows(
+            f"SELECT DISTINCT obs_date FROM ebird_raw.{table} WHERE sub_id = '{moved_id}'"
+        )
+        assert days == [(new,)]
+
+
 def test_a_checklist_deleted_while_its_day_is_read_is_left_out(world: World) -> None:
     day = START - timedelta(days=1)
     first = world.truth("US-DC", day)

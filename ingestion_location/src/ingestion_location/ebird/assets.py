@@ -103,7 +103,9 @@ def ebird_assets(
                 _ingest(context, ingest)
             except FetchError as error:
                 failure = error
-                if not ingest.loaded_days:
+                # nor may a day be handed over that an earlier run left half done
+                left = set(unannounced_days(writer.path)) - {d.day for d in ingest.loaded_days}
+                if left or not ingest.loaded_days:
                     raise
         # the days before the one that failed are whole: they are handed over before it is told
         published = writer.publish(run_id=context.run_id, contract_names=[RAW], source=api.source)

@@ -24,7 +24,7 @@ from ingestion_location.ebird.tables import (
     RawTable,
     new_columns,
     select,
-    source_views,
+    sources,
 )
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ def load(
         resources = [_resource(table, landed, new or {}, counts[table.name]) for table in chosen]
         _run(pipeline, resources, on_write)
     with connect(working_file) as connection:
+        if "checklists" in tables:
+            _forget_moved(connection, scopes.get("checklists", ()))
         for table in chosen:
             empty = [
                 scope for scope in scopes.get(table.name, ()) if scope not in counts[table.name]
@@ -84,6 +86,34 @@ def load(
                 delete = f"DELETE FROM {table.contract.full_name} WHERE {where}"  # noqa: S608
                 connection.executemany(delete, [list(scope) for scope in empty])
     return counts
+
+
+def _forget_moved(connection: duckdb.DuckDBPyConnection, scopes: Sequence[Scope]) -> None:
+    """A checklist whose date was edited is on two days until both are read: the newer read holds.
+
+    Its key is then there twice, which a load that replaces whole days cannot see.
+    """
+    moved = connection.execute(
+        """
+        DELETE FROM ebird_raw.checklists WHERE rowid IN (
+            SELECT rowid FROM ebird_raw.checklists
+            WHERE (region_code, sub_id) IN (
+                SELECT (region_code, sub_id) FROM ebird_raw.checklists
+                WHERE list_contains(?, obs_date)
+            )
+            QUALIFY row_number() OVER (
+                PARTITION BY region_code, sub_id ORDER BY read_at DESC, obs_date DESC
+            ) > 1
+        ) RETURNING region_code, sub_id, obs_date
+        """,
+        [sorted({scope[1] for scope in scopes}, key=str)],
+    ).fetchall()
+    if moved:
+        connection.executemany(
+            "DELETE FROM ebird_raw.observations "
+            "WHERE region_code = ? AND sub_id = ? AND obs_date = ?",
+            [list(row) for row in moved],
+        )
 
 
 def connect(file: Path) -> duckdb.DuckDBPyConnection:
@@ -100,8 +130,12 @@ def _landed(files: Files, new: NewFields) -> Generator[duckdb.DuckDBPyConnection
     with duckdb.connect() as connection:
         # landing files are named by the caller; nothing is to be installed or downloaded
         connection.execute("SET autoinstall_known_extensions = false")
-        for statement in source_views(files, new):
-            connection.execute(statement)
+        for statement in sources(files, new):
+            try:
+                connection.execute(statement)
+            except duckdb.Error as error:
+                msg = f"landing files cannot be read: {error}"
+                raise LoadError(msg) from error
         yield connection
 
 
@@ -158,7 +192,7 @@ def _resource(
         _read(table, landed, new, count),
         name=table.name,
         write_disposition=disposition,
-        primary_key=table.contract.key,
+        # a primary key beside it makes dlt delete with OR, which compares every row with every row
         merge_key=table.scope or (),
         # without this dlt gives times a zone, and a local time has none
         columns={
@@ -177,7 +211,7 @@ def _read(
 
     schema = _arrow_schema(table, new)
     try:
-        reader = landed.cursor().execute(select(table, new)).fetch_record_batch(ROWS_AT_ONCE)
+        reader = landed.cursor().execute(select(table, new)).to_arrow_reader(ROWS_AT_ONCE)
         # a table without a row still has to exist
         yield schema.empty_table()
         for batch in reader:

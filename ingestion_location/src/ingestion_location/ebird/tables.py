@@ -25,12 +25,14 @@ class RawTable:
     `query` reads the resources as tables of the same name, whose `body` is one item: an answer
     that is an array becomes one row for each of its items. `item` is the resource whose items
     become rows, and what of them: a field there that is new upstream is put in place of `{more}`.
+    `repeats` says that the API may give an item twice, so that one has to be chosen.
     """
 
     name: str
     item: tuple[str, str]
     scope: tuple[str, ...]
     query: str
+    repeats: bool = True
 
     @property
     def contract(self) -> Table:
@@ -83,6 +85,7 @@ RAW_TABLES: dict[str, RawTable] = {
             FROM (SELECT region, day, read_at, body.subId AS sub_id, unnest(body.obs) AS obs
                   FROM views)
             """,
+            repeats=False,
         ),
         RawTable(
             "region_stats",
@@ -205,9 +208,13 @@ NewFields = Mapping[str, Sequence[str]]
 """Fields that the API has and no shape knows, by resource."""
 
 
-def source_views(files: Files, new: NewFields) -> list[str]:
-    """SQL that makes one view for each resource of `files`, read with the types of its shape."""
-    return [_source_view(name, paths, new.get(name, ())) for name, paths in files.items()]
+def sources(files: Files, new: NewFields) -> list[str]:
+    """SQL that reads each resource of `files` into a table, with the types of its shape.
+
+    A table and not a view, because parsing JSON is the most of the work and `views` and `lists`
+    are each read by two raw tables.
+    """
+    return [_source(name, paths, new.get(name, ())) for name, paths in files.items()]
 
 
 def select(table: RawTable, new: NewFields) -> str:
@@ -220,6 +227,8 @@ def select(table: RawTable, new: NewFields) -> str:
     )
     typed = [f'"{column.name}"::{column.type} AS "{column.name}"' for column in contracted.columns]
     columns = ", ".join([*typed, *(f'"{name}"' for name in more)])
+    if not table.repeats:
+        return f"SELECT {columns} FROM ({query})"  # noqa: S608 (names of our own and quoted ones)
     key = ", ".join(contracted.key)
     read = "polled_at" if "polled_at" in {c.name for c in contracted.columns} else "read_at"
     return (
@@ -243,7 +252,7 @@ def new_columns(table: RawTable, new: NewFields) -> dict[str, str]:
     return columns
 
 
-def _source_view(resource: str, paths: Sequence[Path], new: Sequence[str]) -> str:
+def _source(resource: str, paths: Sequence[Path], new: Sequence[str]) -> str:
     item = shapes.duckdb_type(resource, new)
     body = f"{item}[]" if shapes.is_array(resource) else item
     names = ", ".join(_quoted(str(path)) for path in paths)
@@ -254,7 +263,7 @@ def _source_view(resource: str, paths: Sequence[Path], new: Sequence[str]) -> st
     )
     if shapes.is_array(resource):
         rows = f"SELECT region, day, path, read_at, unnest(body) AS body FROM ({rows})"  # noqa: S608
-    return f"CREATE VIEW {resource} AS {rows}"
+    return f"CREATE TABLE {resource} AS {rows}"
 
 
 def _quoted(text: str) -> str:
