@@ -262,6 +262,24 @@ def _species_daily() -> list[dict[str, Any]]:
 
 # for tables that no check looks into from elsewhere
 ANY_ROW = {"region_code": "US-DC", "species_code": "norcar", "obs_date": DAYS[0], "frequency": 0.5}
+
+
+def _species_frequency() -> list[dict[str, Any]]:
+    return [
+        {"region_code": "US-DC", "species_code": code, "month": 11, "quarter": 3, "com_name": name}
+        | {"complete_checklists": 6, "complete_checklists_reporting": 6}
+        for code, name in SPECIES.items()
+    ]
+
+
+def _rarities() -> list[dict[str, Any]]:
+    owl = _HOTSPOT | _AT | {"species_code": "snoowl1", "com_name": "Snowy Owl"}
+    return [
+        owl | {"obs_date": DAYS[0], "status": "unconfirmed"},
+        owl | {"obs_date": DAYS[1], "status": "confirmed", "first_seen": DAYS[0]},
+    ]
+
+
 _HOTSPOT = {"region_code": "US-DC", "loc_id": "L1", "loc_name": "Rock Creek Park"}
 _AT = {"lat": 38.95, "lng": -77.05, "latitude": 38.95, "longitude": -77.05}
 
@@ -290,5 +308,7 @@ ROWS = {
     "ebird.region_daily_totals": lambda: _stats(
         ["num_checklists", "num_contributors", "num_species", "stats_checklists"]
     ),
+    "ebird.species_frequency": _species_frequency,
+    "ebird.rarity_alerts": _rarities,
     "ebird.hotspot_ranking": lambda: [_HOTSPOT | _AT | {"ranking": 1, "last_visit": DAYS[1]}],
 }

@@ -90,7 +90,7 @@ def test_an_incident_is_told_once_and_again_when_it_comes_back(
         world.publish()
         result = world.check()
     assert len(webhook.texts) == 2
-    assert "ebird.species_daily: ranges: 6 of 6 rows fail" in webhook.texts[0]
+    assert "ebird.species_daily: values: 6 of 6 rows fail" in webhook.texts[0]
     assert f"(run {result.run_id[:8]}, team:transform)" in webhook.texts[1]
 
 

@@ -32,7 +32,7 @@ def test_every_table_of_every_contract_is_checked_and_every_check_says_what_it_m
         checked[tuple(spec.asset_key.path)].append(spec.name)
     for name in (RAW, STAGING, MARTS):
         for table in contract(name).tables:
-            assert {"schema", "key", "required"} <= set(checked[name, table])
+            assert {"schema", "key", "values"} <= set(checked[name, table])
 
 
 def test_loading_imports_nothing_heavy() -> None:

@@ -48,7 +48,7 @@ BAD_ROWS: dict[str, tuple[str, str, str]] = {
     "a bird off the globe": (
         "ingestion",
         "UPDATE stored.ebird_raw__notable_observations SET lat = 'NaN'",
-        "ebird_raw.notable_observations:ranges",
+        "ebird_raw.notable_observations:values",
     ),
     "a lost day": (
         "ingestion",
@@ -58,12 +58,12 @@ BAD_ROWS: dict[str, tuple[str, str, str]] = {
     "a hotspot without a name": (
         "ingestion",
         "UPDATE stored.ebird_raw__hotspots SET loc_name = NULL",
-        "ebird_raw.hotspots:required",
+        "ebird_raw.hotspots:values",
     ),
     "a kind of taxon nobody knows": (
         "ingestion",
         "UPDATE stored.ebird_raw__taxa SET category = 'dragon'",
-        "ebird_raw.taxa:accepted_values",
+        "ebird_raw.taxa:values",
     ),
     "a region twice": (
         "ingestion",
@@ -78,7 +78,7 @@ BAD_ROWS: dict[str, tuple[str, str, str]] = {
     "a count below zero": (
         "transform",
         "UPDATE stored.ebird_staging__observations SET how_many = -1",
-        "ebird_staging.observations:ranges",
+        "ebird_staging.observations:values",
     ),
     "birds that the transform loses": (
         "transform",
@@ -88,7 +88,7 @@ BAD_ROWS: dict[str, tuple[str, str, str]] = {
     "a taxon without a name": (
         "transform",
         "UPDATE stored.ebird_staging__taxa SET com_name = NULL WHERE species_code = 'norcar'",
-        "ebird_staging.taxa:required",
+        "ebird_staging.taxa:values",
     ),
     "the name of a private garden": (
         "transform",
@@ -101,7 +101,7 @@ BAD_ROWS: dict[str, tuple[str, str, str]] = {
     "a total below zero": (
         "transform",
         "UPDATE stored.ebird_staging__region_stats SET stats_species = -3",
-        "ebird_staging.region_stats:ranges",
+        "ebird_staging.region_stats:values",
     ),
     "a person's name in a mart": (
         "transform",
@@ -237,7 +237,7 @@ def test_a_failed_check_shows_rows_and_a_query_that_finds_them(released_world: "
     world.run_sql("ingestion", "UPDATE stored.ebird_raw__checklists SET latitude = 91")
     world.publish()
 
-    evaluation = failed_checks(world.check())["ebird_raw.checklists:ranges"]
+    evaluation = failed_checks(world.check())["ebird_raw.checklists:values"]
 
     assert evaluation.metadata["failing_rows"].value == 6
     assert evaluation.metadata["failing_by_day"].value == {str(day): 3 for day in DAYS}

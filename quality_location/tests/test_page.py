@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-VIEWS = ("seen", "species", "moving", "hotspots", "quality")
+VIEWS = ("seen", "rare", "species", "moving", "hotspots", "quality")
 SCREENS = {"desk": (1200, 900), "phone": (360, 740)}
 
 
@@ -95,13 +95,20 @@ def test_every_view_opens_fits_and_is_accessible(
             assert overflow <= 0, f"{view} is wider than the screen"
 
 
-@pytest.mark.parametrize("view", ["species", "hotspots", "quality"])
+@pytest.mark.parametrize("view", ["rare", "species", "hotspots", "quality"])
 def test_every_chart_is_drawn_and_says_in_words_what_it_shows(opened: Opened, view: str) -> None:
     page = opened.show(view)
     chart = page.locator(f"#view-{view} .chart")
     expect(chart.locator("svg")).to_have_count(1)
     assert chart.locator("svg path").count() > 3
-    expect(chart).to_have_attribute("aria-label", re.compile(r"\w+"))
+    expect(chart).to_have_attribute("role", "img")
+    words = {
+        "rare": "1 rare species",
+        "species": "American Robin: on 100 %",
+        "hotspots": "Most species: Rock Creek Park",
+        "quality": "2 days are shown; 0 of them",
+    }
+    expect(chart).to_have_attribute("aria-label", re.compile(words[view]))
 
 
 def test_the_filter_leaves_the_species_that_match(opened: Opened) -> None:
@@ -113,6 +120,17 @@ def test_the_filter_leaves_the_species_that_match(opened: Opened) -> None:
     expect(rows).to_contain_text("Mallard")
     page.get_by_label("Find a species").fill("dodo")
     expect(rows).to_have_text("No species with “dodo” in its name.")
+
+
+def test_rarities_are_listed_for_the_days_that_are_asked_for(opened: Opened) -> None:
+    page = opened.show("rare")
+    rows = page.locator("#rare-table tbody tr")
+    expect(rows).to_have_count(2)
+    page.get_by_label("Days").select_option("newest day")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("Snowy Owl")
+    expect(rows).to_contain_text("confirmed")
+    expect(page.locator("#rare-chart")).to_have_attribute("aria-label", re.compile("Snowy Owl"))
 
 
 def test_the_numbers_are_those_of_the_marts(opened: Opened) -> None:
@@ -158,8 +176,8 @@ def test_withheld_data_is_told_with_its_reason(released_world: "World", browser:
         page = opened.show("quality")
         notice = page.locator("#notice")
         expect(notice).to_contain_text("Newer data was withheld")
-        expect(notice).to_contain_text("ebird.species_daily: ranges: 6 of 6 rows fail")
-        row = page.locator("#check-table tbody tr").filter(has_text="ranges")
+        expect(notice).to_contain_text("ebird.species_daily: values: 6 of 6 rows fail")
+        row = page.locator("#check-table tbody tr").filter(has_text="values")
         expect(row).to_contain_text("failed")
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from databox_shared.contracts import MARTS, STAGING, Table, contract
+from databox_shared.contracts import Table, contract
+from databox_shared.edges import TRANSFORM_TO_QUALITY
 from databox_shared.handoff import begin
 from databox_shared.settings import Settings, load_settings
 from databox_shared.snapshots import writing
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 OWNER = "team:quality"
 GROUP = "data_quality"
 
-WATCHED = [table.asset_key for name in (STAGING, MARTS) for table in contract(name).tables.values()]
 """What transform materializes: a run of quality answers it."""
 
 TABLES = checked_tables()
@@ -113,7 +113,7 @@ def data_quality(
     context: dg.AssetCheckExecutionContext, duckdb: DuckDBResource
 ) -> Iterator[dg.AssetCheckResult]:
     """Check everything, then release or withhold."""
-    begin(context, watch=WATCHED)
+    begin(context, TRANSFORM_TO_QUALITY)
     settings = load_settings()
     now = datetime.now(UTC)
     with (

@@ -2,8 +2,9 @@
 
 import dagster as dg
 
+from databox_shared.edges import TRANSFORM_TO_QUALITY
 from databox_shared.handoff import handoff_sensor
-from quality_location.assets import WATCHED, data_quality
+from quality_location.assets import data_quality
 
 data_quality_checks = dg.define_asset_job(
     "data_quality_checks",
@@ -12,9 +13,4 @@ data_quality_checks = dg.define_asset_job(
     executor_def=dg.in_process_executor,
 )
 
-transform_to_quality = handoff_sensor(
-    "transform_to_quality",
-    watch=WATCHED,
-    job=data_quality_checks,
-    description="Starts data_quality_checks for whatever transform has materialized.",
-)
+transform_to_quality = handoff_sensor(TRANSFORM_TO_QUALITY, job=data_quality_checks)

@@ -118,7 +118,7 @@ def _of_table(table: Table) -> Iterator[Check]:
             "a key that occurs more than once": f"count(*) OVER (PARTITION BY {_key(table)}) > 1"
         },
     )
-    yield from _values(table)
+    yield _values(table)
     for column in table.columns:
         if column.references:
             yield _reference(table, column, *column.references)
@@ -134,46 +134,37 @@ def _of_table(table: Table) -> Iterator[Check]:
         )
 
 
-def _values(table: Table) -> Iterator[Check]:
+def _values(table: Table) -> Check:
+    """Required values, bounds and lists are one check: a check costs Dagster more than DuckDB."""
     required = [column for column in table.columns if column.required]
-    yield RowCheck(
-        table,
-        "required",
-        "Every column that the contract requires has a value.",
-        blocking=True,
-        fails={f"{column.name} is null": f"t.{column.name} IS NULL" for column in required},
-    )
     bounded = [c for c in table.columns if c.minimum is not None or c.maximum is not None]
+    listed = [column for column in table.columns if column.enum]
     bounds = {_bounds(column): _outside(column) for column in bounded}
     if table.day_column:
         bounds[f"{FIRST_DAY} ≤ {table.day_column} ≤ today"] = (
             # somewhere on earth tomorrow has begun
             f"t.{table.day_column} NOT BETWEEN DATE '{FIRST_DAY}' AND current_date + 1"
         )
-    if bounds:
-        yield RowCheck(
-            table,
-            "ranges",
-            f"Values lie within their bounds: {', '.join(bounds)}.",
-            blocking=True,
-            fails={f"{bound} is broken": outside for bound, outside in bounds.items()},
-            shows=_public(bounded),
-        )
-    listed = [column for column in table.columns if column.enum]
-    if listed:
-        yield RowCheck(
-            table,
-            "accepted_values",
-            f"Only values of the contract's list occur: {'; '.join(map(_listed, listed))}.",
-            blocking=True,
-            fails={
-                f"{c.name} is not in the list": (
+    rules = [f"required: {', '.join(column.name for column in required)}"]
+    rules += [f"in range: {', '.join(bounds)}"] if bounds else []
+    rules += [f"of a list: {', '.join(map(_listed, listed))}"] if listed else []
+    return RowCheck(
+        table,
+        "values",
+        f"Values are as the contract says ({'; '.join(rules)}).",
+        blocking=True,
+        fails={
+            **{f"{column.name} is null": f"t.{column.name} IS NULL" for column in required},
+            **{f"{bound} is broken": outside for bound, outside in bounds.items()},
+            **{
+                f"{c.name} is not in its list": (
                     f"t.{c.name} NOT IN ({', '.join(map(literal, c.enum))})"
                 )
                 for c in listed
             },
-            shows=_public(listed),
-        )
+        },
+        shows=_public([*bounded, *listed]),
+    )
 
 
 def _reference(table: Table, column: Column, target_name: str, target_column: str) -> Check:

@@ -10,15 +10,22 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 DAYS_SHOWN = 60
+RARE_DAYS = 14
 # a bird is a departure if it was there on so many of the 21 days before the last week
 SETTLED_DAYS = 3
 
 
 def page_data(connection: "DuckDBPyConnection") -> dict[str, Any]:
     """Everything that the page's script draws; lists of rows as mappings, regions in each row."""
-    species, totals, hotspots = (
+    species, totals, hotspots, frequency, rarities = (
         relation(contract(MARTS).tables[name])
-        for name in ("species_daily", "region_daily_totals", "hotspot_ranking")
+        for name in (
+            "species_daily",
+            "region_daily_totals",
+            "hotspot_ranking",
+            "species_frequency",
+            "rarity_alerts",
+        )
     )
     connection.execute(f"""
 CREATE OR REPLACE TEMP TABLE page_days AS
@@ -26,9 +33,7 @@ SELECT
     region_code, obs_date, max(complete_checklists) AS complete,
     obs_date > max(max(obs_date)) OVER region - 7 AS this_week,
     obs_date <= max(max(obs_date)) OVER region - 7
-        AND obs_date > max(max(obs_date)) OVER region - 14 AS last_week,
-    -- quarters of a month: days 1-7, 8-14, 15-21, 22-end
-    4 * (month(obs_date) - 1) + least((day(obs_date) - 1) // 7, 3) AS quarter
+        AND obs_date > max(max(obs_date)) OVER region - 14 AS last_week
 FROM {species}
 GROUP BY region_code, obs_date
 WINDOW region AS (PARTITION BY region_code)""")
@@ -45,7 +50,15 @@ WINDOW region AS (PARTITION BY region_code)""")
                 "SELECT region_code, min(obs_date) FROM page_days GROUP BY ALL ORDER BY ALL"
             ).fetchall()
         ),
-        "quarters": _quarters(connection, species),
+        "quarters": _quarters(connection, frequency),
+        "rarities": _rows(
+            connection,
+            "SELECT r.region_code, r.obs_date, r.com_name, r.loc_name, r.status, r.num_checklists, "
+            "r.num_observers, r.first_seen, r.last_seen, round(r.latitude, 5) AS latitude, "
+            f"round(r.longitude, 5) AS longitude FROM {rarities} r WHERE r.obs_date > "
+            f"(SELECT max(obs_date) - {RARE_DAYS} FROM {totals} t "
+            "WHERE t.region_code = r.region_code) ORDER BY ALL",
+        ),
         "hotspots": _rows(
             connection,
             "SELECT region_code, period, ranking, loc_name, round(latitude, 5) AS latitude, "
@@ -92,24 +105,20 @@ GROUP BY region_code, species_code
 ORDER BY region_code, reporting_now DESC, com_name"""
 
 
-def _quarters(connection: "DuckDBPyConnection", species: str) -> Mapping[str, Any]:
+def _quarters(connection: "DuckDBPyConnection", frequency: str) -> Mapping[str, Any]:
     """Region → `complete` checklists of the 48 quarters, and `reporting` ones per species code.
 
     `reporting` holds pairs of quarter and number, because most species are away most of the year.
     """
     regions: dict[str, dict[str, Any]] = {}
-    for region, quarter, complete in connection.execute(
-        "SELECT region_code, quarter, sum(complete)::BIGINT FROM page_days "
-        "GROUP BY ALL ORDER BY ALL"
+    for region, code, quarter, complete, reporting in connection.execute(
+        "SELECT region_code, species_code, 4 * (month - 1) + quarter - 1, complete_checklists, "
+        f"complete_checklists_reporting FROM {frequency} ORDER BY ALL"
     ).fetchall():
         entry = regions.setdefault(region, {"complete": [0] * 48, "reporting": {}})
         entry["complete"][quarter] = complete
-    for region, code, quarter, reporting in connection.execute(
-        "SELECT region_code, species_code, quarter, sum(complete_checklists_reporting)::BIGINT "
-        f"FROM {species} JOIN page_days USING (region_code, obs_date) GROUP BY ALL "
-        "HAVING sum(complete_checklists_reporting) > 0 ORDER BY ALL"
-    ).fetchall():
-        regions[region]["reporting"].setdefault(code, []).append([quarter, reporting])
+        if reporting:
+            entry["reporting"].setdefault(code, []).append([quarter, reporting])
     return regions
 
 

@@ -6,7 +6,7 @@ const data = window.DATABOX;
 const status = window.DATABOX_STATUS || null;
 const byId = (id) => document.getElementById(id);
 const regions = [...new Set(data.days.map((day) => day.region_code))].sort();
-const VIEWS = ["seen", "species", "moving", "hotspots", "quality"];
+const VIEWS = ["seen", "rare", "species", "moving", "hotspots", "quality"];
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const state = { region: regions[0] || "", species: "", period: "" };
 
@@ -159,6 +159,60 @@ function drawMoving() {
   rows.filter((row) => row.checklists_now > 0 && row.checklists_now <= 2).sort(latest("last_seen")), "None.");
 }
 
+// ---- maps
+const place = (padding) => ({
+  x: { field: "longitude", type: "quantitative", title: "longitude", scale: { zero: false, padding },
+    axis: { format: ".2f", tickCount: 4 } },
+  y: { field: "latitude", type: "quantitative", title: "latitude", scale: { zero: false, padding },
+    axis: { format: ".2f", tickCount: 4 } },
+});
+
+function mapHeight(rows, width) {
+  const span = (name) => {
+    const values = rows.map((row) => row[name]);
+    return Math.max(0.02, Math.max(...values) - Math.min(...values));
+  };
+  const middle = rows.reduce((total, row) => total + row.latitude, 0) / rows.length;
+  // a degree of longitude is shorter than one of latitude
+  const ratio = span("latitude") / (span("longitude") * Math.cos((middle * Math.PI) / 180));
+  return Math.round(width * Math.min(Math.max(ratio, 0.4), 0.8));
+}
+
+// ---- rarities
+function drawRare() {
+  const days = ofRegion(data.days);
+  const newest = days.length ? days[days.length - 1].obs_date : "1970-01-01";
+  const many = Number(byId("rare-days").value);
+  const after = new Date(Date.parse(newest) - many * 864e5).toISOString().slice(0, 10);
+  const rows = ofRegion(data.rarities).filter((row) => row.obs_date > after)
+    .sort((a, b) => (a.obs_date === b.obs_date ? a.com_name.localeCompare(b.com_name) : a.obs_date < b.obs_date ? 1 : -1));
+  const species = [...new Set(rows.map((row) => row.com_name))];
+  byId("rare-said").textContent = rows.length
+    ? `${species.length} rare species, ${rows.length} reports by place and day: ${species.slice(0, 5).join(", ")}${species.length > 5 ? " and more" : ""}.`
+    : "No rare bird was reported at a public hotspot.";
+  byId("rare-chart").setAttribute("aria-label", `Map. ${byId("rare-said").textContent}`);
+  const spots = ofRegion(data.hotspots).filter((row) => row.period === "all");
+  const all = [...rows, ...spots];
+  draw("rare-chart", (width, colour) => ({
+    width, height: all.length ? mapHeight(all, width) : 120,
+    layer: [
+      { data: { values: spots }, mark: { type: "circle", color: colour.line, size: 18, opacity: 1 }, encoding: place(24) },
+      { data: { values: rows }, mark: { type: "circle", size: 130, opacity: 0.9, stroke: colour.card },
+        encoding: { ...place(24),
+          color: { field: "status", type: "nominal", title: null, legend: { orient: "top", labelColor: colour.ink },
+            scale: { domain: ["confirmed", "unconfirmed", "withdrawn"], range: [colour.leaf, colour.warn, colour.soft] } },
+          tooltip: [{ field: "com_name", title: "Bird" }, { field: "loc_name", title: "Hotspot" },
+            { field: "obs_date", title: "Day" }, { field: "status", title: "Status" }] } },
+    ],
+  }));
+  fill(byId("rare-table"), [
+    ["Day", (row) => row.obs_date, ""], ["Bird", (row) => row.com_name, ""],
+    ["Hotspot", (row) => row.loc_name, ""], ["Status", (row) => row.status, ""],
+    ["Checklists", (row) => number(row.num_checklists), "number", "optional"],
+    ["There since", (row) => row.first_seen || "–", "number", "optional"],
+  ], rows, "No rare bird was reported at a public hotspot.");
+}
+
 // ---- hotspots
 function drawHotspots() {
   const all = ofRegion(data.hotspots);
@@ -171,30 +225,19 @@ function drawHotspots() {
   const top = rows.slice(0, 3).map((row) => `${row.loc_name} (${row.num_species})`).join(", ");
   byId("hotspot-chart").setAttribute("aria-label", rows.length
     ? `Map of ${rows.length} hotspots. Most species: ${top}.` : "No hotspot was visited.");
-  const mean = rows.reduce((total, row) => total + row.latitude, 0) / (rows.length || 1);
-  draw("hotspot-chart", (width, colour) => {
-    const axis = { grid: true, format: ".2f", tickCount: 4 };
-    const span = (name) => Math.max(0.02, ...rows.map((r) => r[name])) - Math.min(...rows.map((r) => r[name]));
-    // a degree of longitude is shorter than one of latitude
-    const ratio = span("latitude") / (Math.max(span("longitude"), 0.02) * Math.cos((mean * Math.PI) / 180));
-    const place = {
-      x: { field: "longitude", type: "quantitative", title: "longitude", scale: { zero: false, padding: 24 }, axis },
-      y: { field: "latitude", type: "quantitative", title: "latitude", scale: { zero: false, padding: 24 }, axis },
-    };
-    return {
-      width, height: Math.round(width * Math.min(Math.max(ratio, 0.4), 0.8)),
+  draw("hotspot-chart", (width, colour) => ({
+      width, height: rows.length ? mapHeight(rows, width) : 120,
       data: { values: rows },
       layer: [
         { mark: { type: "circle", color: colour.leaf, opacity: 0.65, stroke: colour.card },
-          encoding: { ...place, size: { field: "num_species", type: "quantitative", scale: { range: [30, 500] }, legend: null },
+          encoding: { ...place(24), size: { field: "num_species", type: "quantitative", scale: { range: [30, 500] }, legend: null },
             tooltip: [{ field: "loc_name", title: "Hotspot" }, { field: "num_species", title: "Species" },
               { field: "num_checklists", title: "Checklists" }, { field: "last_visit", title: "Last visit" }] } },
         { transform: [{ filter: "datum.ranking <= 5" }],
           mark: { type: "text", dy: -14, color: colour.ink, fontSize: 11, limit: 160 },
-          encoding: { ...place, text: { field: "loc_name" } } },
+          encoding: { ...place(24), text: { field: "loc_name" } } },
       ],
-    };
-  });
+  }));
   fill(byId("hotspot-table"), [
     ["", (row) => number(row.ranking), "number"],
     ["Hotspot", (row) => row.loc_name, ""],
@@ -268,33 +311,34 @@ function drawNotice() {
 // ---- charts
 function colours() {
   const style = getComputedStyle(document.documentElement);
-  return Object.fromEntries(["ink", "soft", "line", "leaf", "card"].map((name) =>
+  return Object.fromEntries(["ink", "soft", "line", "leaf", "card", "warn"].map((name) =>
     [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 
 function draw(id, specification) {
-  const container = byId(id);
-  if (!container.clientWidth) return;
+  const picture = byId(id);
+  if (!picture.clientWidth) return;
+  const container = element("div");
+  picture.replaceChildren(container);
   const colour = colours();
   const spec = {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json", background: null, autosize: { type: "fit-x", contains: "padding" },
     config: { aria: false, font: "system-ui, sans-serif", view: { stroke: null },
       axis: { labelColor: colour.soft, titleColor: colour.soft, gridColor: colour.line, domainColor: colour.line, tickColor: colour.line } },
-    ...specification(Math.max(container.clientWidth - 26, 220), colour),
+    ...specification(Math.max(picture.clientWidth - 26, 220), colour),
   };
   if (spec.vconcat) delete spec.autosize;
   const view = new vega.View(vega.parse(vegaLite.compile(spec).spec), { renderer: "svg", container, hover: false });
-  // the container is the picture, and says in words what it shows; its parts have nothing to add
+  // the picture says in words what it shows; its parts have nothing to add
   view.runAsync().then(() => {
-    for (const part of container.querySelectorAll("[role], [aria-roledescription]")) {
-      part.removeAttribute("role");
-      part.removeAttribute("aria-roledescription");
+    for (const part of picture.querySelectorAll("[role], [aria-label], [aria-roledescription]")) {
+      for (const name of ["role", "aria-label", "aria-roledescription"]) part.removeAttribute(name);
     }
   });
 }
 
 // ---- what the reader does
-const DRAW = { seen: drawSeen, species: drawSpecies, moving: drawMoving, hotspots: drawHotspots, quality: drawQuality };
+const DRAW = { seen: drawSeen, rare: drawRare, species: drawSpecies, moving: drawMoving, hotspots: drawHotspots, quality: drawQuality };
 
 function view() {
   const wanted = location.hash.slice(1);
@@ -317,6 +361,7 @@ byId("region").closest("label").hidden = regions.length < 2;
 byId("title").textContent = regions.length === 1 ? `What birds are being seen in ${regions[0]}` : "What birds are being seen";
 byId("region").addEventListener("change", (event) => { state.region = event.target.value; show(); });
 byId("period").addEventListener("change", (event) => { state.period = event.target.value; drawHotspots(); });
+byId("rare-days").addEventListener("change", drawRare);
 byId("seen-filter").addEventListener("input", drawSeen);
 byId("species-name").addEventListener("change", (event) => {
   const wanted = event.target.value.trim().toLowerCase();
