@@ -1,5 +1,6 @@
 """Runs of the location's engine without Dagster, against a sandbox whose world a test changes."""
 
+import gzip
 import json
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -54,6 +55,18 @@ class Engine:
                 )
             finally:
                 self.calls = api.calls
+
+    def fetch(self, read_date: date, day: date) -> dict[str, Any]:
+        """Only the fetch of a day and of what is true now; returns all landed answers by path."""
+        with self.fetching(read_date) as fetcher:
+            fetcher.snapshots(self.settings.ebird_regions)
+            for region in self.settings.ebird_regions:
+                fetcher.day(region, day)
+            return {
+                entry["path"]: entry["body"]
+                for file in fetcher.landing.folder.rglob("*.gz")
+                for entry in map(json.loads, gzip.decompress(file.read_bytes()).splitlines())
+            }
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with connect(self.working_file) as connection:

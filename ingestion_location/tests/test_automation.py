@@ -78,19 +78,6 @@ def test_the_api_is_away_at_six_and_back_at_six_forty_so_the_sensor_starts_the_r
 
 
 @pytest.mark.slow
-def test_the_daemon_was_down_at_six_so_the_run_starts_when_it_is_back(
-    instance: dg.DagsterInstance, port: int
-) -> None:
-    with canned_api(versions, port):
-        with daemon(instance) as running:
-            running.step(BEFORE)
-        with daemon(instance) as running:
-            running.step(SIX.replace(hour=8))
-            running.step(SIX.replace(hour=8, minute=1))
-        assert days_started(instance) == ["2026-11-23"]
-
-
-@pytest.mark.slow
 def test_daemon_and_api_were_both_away_so_the_run_starts_once_when_both_are_back(
     instance: dg.DagsterInstance, port: int
 ) -> None:

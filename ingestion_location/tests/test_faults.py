@@ -53,15 +53,14 @@ def sandbox() -> Generator[Any]:
 
 @pytest.fixture(scope="module")
 def right(sandbox: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What is loaded when nothing goes wrong."""
+    """What is landed when nothing goes wrong."""
     folder = tmp_path_factory.mktemp("right")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", f"duckdb:///{folder}/databox.duckdb")
         patch.setenv("DLT_DATA_DIR", str(folder / "dlt"))
         patch.setenv("EBIRD_API_URL", sandbox.url)
         engine = Engine()
-        engine.run(TODAY, [DAY])
-        return engine.content()
+        return engine.fetch(TODAY, DAY)
 
 
 @pytest.fixture
@@ -79,18 +78,10 @@ def test_a_fault_that_passes_changes_no_answer_at_any_endpoint(
 ) -> None:
     world.ask("POST", "/faults", kind=kind, rate=0.4, seconds=0.1, retry_after="1")
     engine = Engine()
-    with engine.fetching(TODAY) as fetcher:
-        fetcher.snapshots(["US-DC"])
-        fetcher.day("US-DC", DAY)
+    assert engine.fetch(TODAY, DAY) == right
     assert world.ask("GET", "/faults")["faults"][0]["hits"] > 0
-    world.ask("DELETE", "/faults")
-    asked = world.requests()
-    engine.run(TODAY, [DAY])
-    assert world.requests() == asked
-    assert engine.content() == right
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_faults_that_last_fail_with_a_name_and_the_rerun_heals(
     endpoint: str, world: World, right: dict[str, Any]
@@ -102,15 +93,14 @@ def test_faults_that_last_fail_with_a_name_and_the_rerun_heals(
             rule["field"] = REQUIRED[endpoint]
         world.ask("POST", "/faults", **rule)
         with pytest.raises(FetchError) as caught:
-            engine.run(TODAY, [DAY])
+            engine.fetch(TODAY, DAY)
         sentence = str(caught.value)
         assert sentence.startswith(ENDPOINTS[endpoint])
         cause = {"403": "refused the key", "invalid-json": "malformed JSON", "empty": "empty body"}
         field = REQUIRED[endpoint] if kind in CHANGED else kind
         assert cause.get(kind, field) in sentence
         world.ask("DELETE", "/faults")
-    engine.run(TODAY, [DAY])
-    assert engine.content() == right
+    assert engine.fetch(TODAY, DAY) == right
 
 
 @pytest.mark.slow
