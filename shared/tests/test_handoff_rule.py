@@ -13,11 +13,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from databox_shared.handoff_rule import (
     MAX_ATTEMPTS,
+    NO_MARK,
     Answer,
     Decision,
     Materialization,
     Outcome,
     decide,
+    is_trusted,
+    mark_id,
     retry_at,
 )
 
@@ -31,6 +34,7 @@ class Run:
 
     answer: Answer
     started: int | None = None
+    is_deleted: bool = False
 
 
 @dataclass
@@ -40,14 +44,23 @@ class World:
     events: list[Materialization] = field(default_factory=list[Materialization])
     runs: list[Run] = field(default_factory=list[Run])
     unfinished: set[str] = field(default_factory=set[str])
-    cursor: int = 0
+    cursor: str = NO_MARK
     now: float = 1_000_000.0
 
+    def announce(self, day: date | None, run_id: str, moment: int) -> None:
+        """Store an event under the next id, as SQLite does: the id of a deleted one comes again."""
+        newest = max((event.storage_id for event in self.events), default=0)
+        self.events.append(Materialization(newest + 1, day, run_id, float(moment)))
+
     def look(self) -> Decision:
+        cursor = self.cursor
+        events = [event for event in self.events if event.storage_id >= mark_id(cursor)]
+        if not is_trusted(cursor, events):
+            cursor, events = NO_MARK, self.events
         return decide(
-            cursor=self.cursor,
-            events=[event for event in self.events if event.storage_id > self.cursor],
-            answers=[run.answer for run in self.runs],
+            cursor=cursor,
+            events=[event for event in events if event.mark != cursor],
+            answers=[run.answer for run in self.runs if not run.is_deleted],
             unfinished_runs=frozenset(self.unfinished),
             now=self.now,
         )
@@ -59,7 +72,7 @@ class World:
         return any(
             run.answer.outcome is Outcome.SUCCEEDED
             and run.started is not None
-            and run.started > event.storage_id
+            and run.started > event.at
             and (event.day is None or event.day in run.answer.days)
             for run in self.runs
         )
@@ -72,6 +85,7 @@ class HandoffMachine(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
         self.moment = 0
+        self.was_tampered_with = False
 
     def _next(self) -> int:
         self.moment += 1
@@ -82,7 +96,7 @@ class HandoffMachine(RuleBasedStateMachine):
         run_id = f"up{self._next():06d}"
         keys: list[date | None] = [*sorted(days)]
         for day in [*keys, None] if with_unpartitioned else keys:
-            self.world.events.append(Materialization(self._next(), day, run_id))
+            self.world.announce(day, run_id, self._next())
         if goes_on:
             self.world.unfinished.add(run_id)
 
@@ -91,7 +105,7 @@ class HandoffMachine(RuleBasedStateMachine):
     def upstream_run_announces_more(self, data: st.DataObject) -> None:
         run_id = data.draw(st.sampled_from(sorted(self.world.unfinished)))
         for day in sorted(data.draw(some_days)):
-            self.world.events.append(Materialization(self._next(), day, run_id))
+            self.world.announce(day, run_id, self._next())
 
     @precondition(lambda self: self.world.unfinished)
     @rule(data=st.data())
@@ -105,8 +119,9 @@ class HandoffMachine(RuleBasedStateMachine):
         if launch is not None and dies != "before the run is created":
             assert not self.world.in_flight(), "two runs in flight on one edge"
             owed = {e.day for e in self.world.events if not self.world.is_answered(e)}
-            assert owed & {None, *launch.days}, "a run that nothing needs"
-            assert set(launch.days) <= owed, "a day that nothing needs"
+            if not self.was_tampered_with:
+                assert owed & {None, *launch.days}, "a run that nothing needs"
+                assert set(launch.days) <= owed, "a day that nothing needs"
             answer = Answer(
                 run_id=f"down{self._next():06d}",
                 outcome=Outcome.IN_FLIGHT,
@@ -122,9 +137,9 @@ class HandoffMachine(RuleBasedStateMachine):
     def run_starts(self) -> None:
         run = self.world.in_flight()[0]
         if run.started is None:
-            newest = max(event.storage_id for event in self.world.events)
             run.started = self._next()
-            run.answer = replace(run.answer, answers_to=max(run.answer.answers_to, newest))
+            newest = max(self.world.events, key=lambda e: e.storage_id, default=None)
+            run.answer = replace(run.answer, answers_to=newest.mark if newest else NO_MARK)
 
     @precondition(lambda self: self.world.in_flight())
     @rule(succeeds=st.booleans())
@@ -136,7 +151,22 @@ class HandoffMachine(RuleBasedStateMachine):
 
     @rule()
     def cursor_is_lost(self) -> None:
-        self.world.cursor = 0
+        self.world.cursor = NO_MARK
+
+    @precondition(lambda self: self.world.events)
+    @rule(data=st.data())
+    def somebody_deletes_events(self, data: st.DataObject) -> None:
+        event = data.draw(st.sampled_from(self.world.events))
+        self.world.events.remove(event)
+        self.was_tampered_with = True
+
+    @precondition(lambda self: self.world.runs)
+    @rule(data=st.data())
+    def somebody_deletes_a_finished_run(self, data: st.DataObject) -> None:
+        run = data.draw(st.sampled_from(self.world.runs))
+        if run.answer.outcome is not Outcome.IN_FLIGHT:
+            run.is_deleted = True
+            self.was_tampered_with = True
 
     @rule(seconds=st.sampled_from([1.0, 30.0, 600.0, -3600.0]))
     def clock_jumps(self, seconds: float) -> None:
@@ -150,8 +180,7 @@ class HandoffMachine(RuleBasedStateMachine):
         if not decision.pending:
             assert not owed
         for event in owed:
-            assert event.storage_id > self.world.cursor, "the cursor passed an open one"
-            assert event.storage_id > decision.cursor
+            assert event.storage_id > mark_id(decision.cursor), "the cursor passed an open one"
 
     def teardown(self) -> None:
         """From any state, when things go well again, everything is answered in few runs."""
@@ -160,8 +189,8 @@ class HandoffMachine(RuleBasedStateMachine):
             run.answer = replace(run.answer, outcome=Outcome.FAILED, ended_at=self.world.now)
         # a fresh materialization wakes up what was given up
         for day in sorted({e.day for e in self.world.events if e.day is not None}):
-            self.world.events.append(Materialization(self._next(), day, "again"))
-        self.world.events.append(Materialization(self._next(), None, "again"))
+            self.world.announce(day, "again", self._next())
+        self.world.announce(None, "again", self._next())
         before = len(self.world.runs)
         for _ in range(3):
             self.world.now += 10_000_000.0
@@ -181,8 +210,7 @@ TestHandoff = HandoffMachine.TestCase
 def test_a_burst_of_a_year_is_answered_by_one_run_when_its_upstream_run_has_ended() -> None:
     world = World(unfinished={"backfill"})
     for number in range(365):
-        day = FIRST + timedelta(days=number)
-        world.events.append(Materialization(number + 1, day, "backfill"))
+        world.announce(FIRST + timedelta(days=number), "backfill", number)
         assert world.look().launch is None
     world.unfinished.clear()
     launch = world.look().launch
@@ -196,8 +224,9 @@ def test_a_failed_run_is_retried_with_growing_pauses_and_then_given_up_with_what
     for attempt in range(1, MAX_ATTEMPTS + 1):
         launch = world.look().launch
         assert launch is not None
-        assert launch.attempt == attempt
-        failed = Answer(f"down{attempt}", Outcome.FAILED, frozenset({FIRST}), 1, world.now)
+        assert launch.after == (f"down{attempt - 1}" if attempt > 1 else None)
+        mark = launch.answers_to
+        failed = Answer(f"down{attempt}", Outcome.FAILED, frozenset({FIRST}), mark, world.now)
         world.runs.append(Run(failed))
         assert world.look().launch is None
         due = retry_at([run.answer for run in world.runs])

@@ -6,7 +6,9 @@ from datetime import date
 import dagster as dg
 import pytest
 
-from databox_shared.days import DAYS_TAG, daily_partitions, format_days, run_days
+from databox_shared.contracts import RAW, STAGING
+from databox_shared.days import DAYS_TAG, daily_partitions, format_days, parse_days, run_days
+from databox_shared.edges import Edge
 from databox_shared.handoff import (
     ANSWERS_TO_TAG,
     CHAIN_TAG,
@@ -15,15 +17,16 @@ from databox_shared.handoff import (
     handoff_sensor,
     read_and_decide,
 )
+from databox_shared.handoff_rule import NO_MARK, mark_id
 
 CHECKLISTS = dg.AssetKey(["ebird_raw", "checklists"])
 TAXA = dg.AssetKey(["ebird_raw", "taxa"])
-WATCHED = [CHECKLISTS, TAXA]
+EDGE = Edge("edge", "upstream", "downstream", (RAW,))
 
 
 @dg.asset(key=["ebird_staging", "checklists"], partitions_def=daily_partitions)
 def downstream(context: dg.AssetExecutionContext) -> None:
-    begin(context, watch=WATCHED)
+    begin(context, EDGE)
     if context.run.tags.get("fail"):
         msg = "a bad day"
         raise RuntimeError(msg)
@@ -34,7 +37,7 @@ def downstream(context: dg.AssetExecutionContext) -> None:
 
 
 job = dg.define_asset_job("answer", [downstream])
-sensor = handoff_sensor("edge", watch=WATCHED, job=job, description="For this test.")
+sensor = handoff_sensor(EDGE, job=job)
 definitions = dg.Definitions(assets=[downstream], jobs=[job], sensors=[sensor])
 
 
@@ -93,7 +96,8 @@ def test_what_lands_while_a_run_is_queued_is_answered_by_that_run_and_what_lands
     request = request_of(tick(instance))
     announce(instance, CHECKLISTS, "2026-11-20")
     record = run(instance, request)
-    assert int(record.dagster_run.tags[ANSWERS_TO_TAG]) > int(request.tags[ANSWERS_TO_TAG])
+    asked, answered = request.tags[ANSWERS_TO_TAG], record.dagster_run.tags[ANSWERS_TO_TAG]
+    assert mark_id(answered) > mark_id(asked)
     assert not tick(instance).run_requests
     announce(instance, CHECKLISTS, "2026-11-20")
     assert request_of(tick(instance)).tags[DAYS_TAG] == "2026-11-20"
@@ -109,7 +113,7 @@ def test_a_failed_run_leaves_its_days_open_and_is_not_retried_at_once(
     assert not waiting.run_requests
     assert "attempt 2 of 5" in str(waiting.skip_reason)
     later = (record.end_time or 0) + 31
-    decision = read_and_decide(instance, edge="edge", keys=WATCHED, cursor=0, now=later)
+    decision = read_and_decide(instance, EDGE, cursor=NO_MARK, now=later)
     assert decision.launch is not None
     assert decision.launch.days == (date(2026, 11, 20),)
 
@@ -143,12 +147,60 @@ def test_runs_of_one_chain_carry_the_tag_of_the_run_that_began_it(
     first = run(instance, dg.RunRequest(tags={DAYS_TAG: "2026-11-20"}))
     assert first.dagster_run.tags[CHAIN_TAG] == first.dagster_run.run_id
     assert EDGE_TAG not in first.dagster_run.tags
-    second_edge = handoff_sensor(
-        "next", watch=[downstream.key], job=job, description="For this test."
-    )
+    second_edge = handoff_sensor(Edge("next", "downstream", "last", (STAGING,)), job=job)
     context = dg.build_sensor_context(
         instance=instance, definitions=definitions, sensor_name="edge"
     )
     result = second_edge(context)
     assert isinstance(result, dg.SensorResult)
     assert request_of(result).tags[CHAIN_TAG] == first.dagster_run.run_id
+
+
+def test_ids_that_are_given_again_after_a_wipe_are_not_taken_for_the_old_ones(
+    instance: dg.DagsterInstance,
+) -> None:
+    announce(instance, CHECKLISTS, "2026-11-18", "2026-11-19", "2026-11-20")
+    run(instance, request_of(tick(instance)))
+    cursor = tick(instance).cursor
+    instance.wipe_assets([CHECKLISTS])
+    instance.wipe()
+    announce(instance, CHECKLISTS, "2026-11-21")
+    assert request_of(tick(instance, cursor)).tags[DAYS_TAG] == "2026-11-21"
+
+
+def test_a_run_answers_no_materialization_that_got_the_id_of_a_deleted_one(
+    instance: dg.DagsterInstance,
+) -> None:
+    announce(instance, CHECKLISTS, "2026-11-20")
+    cursor = tick(instance).cursor
+    run(instance, request_of(tick(instance)))
+    instance.wipe_assets([CHECKLISTS])
+    announce(instance, CHECKLISTS, "2026-11-20")
+    assert request_of(tick(instance, cursor)).tags[DAYS_TAG] == "2026-11-20"
+
+
+@pytest.mark.parametrize("tag", ["dagster/step_selection", "dagster/is_resume_retry"])
+def test_a_re_execution_of_some_steps_does_not_answer(
+    instance: dg.DagsterInstance, tag: str
+) -> None:
+    announce(instance, CHECKLISTS, "2026-11-20")
+    request = request_of(tick(instance))
+    assert run(instance, request, **{tag: "true"}).dagster_run.is_success
+    assert request_of(tick(instance)).tags[DAYS_TAG] == "2026-11-20"
+
+
+def test_what_is_beyond_one_ticks_reading_is_answered_by_a_later_one(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("databox_shared.handoff.MAX_EVENTS_PER_KEY", 2)
+    days = [f"2026-11-{number}" for number in range(10, 15)]
+    announce(instance, CHECKLISTS, *days)
+    cursor: str | None = None
+    answered: list[str] = []
+    for _ in range(12):
+        result = tick(instance, cursor)
+        cursor = result.cursor
+        for request in result.run_requests or []:
+            answered += [day.isoformat() for day in parse_days(request.tags[DAYS_TAG])]
+            run(instance, request)
+    assert answered == days

@@ -11,20 +11,24 @@ starts, before it chooses a snapshot.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, NOT_FINISHED_STATUSES
 
 from databox_shared.days import DAYS_TAG, format_days, parse_days
+from databox_shared.edges import Edge
 from databox_shared.handoff_rule import (
+    NO_MARK,
     Answer,
     Decision,
     Launch,
     Materialization,
     Outcome,
     decide,
+    is_trusted,
+    mark_id,
 )
 
 EDGE_TAG = "databox/edge"
@@ -43,102 +47,97 @@ _PARTIAL_TAGS = {
 
 
 def handoff_sensor(
-    name: str,
-    *,
-    watch: Iterable[dg.AssetKey],
-    job: dg.JobDefinition | dg.UnresolvedAssetJobDefinition,
-    description: str,
+    edge: Edge, *, job: dg.JobDefinition | dg.UnresolvedAssetJobDefinition
 ) -> dg.SensorDefinition:
-    """The sensor that starts `job` for the days of whatever is materialized among `watch`.
+    """The sensor that starts `job` for the days of whatever is materialized upstream of `edge`.
 
     It is the only mechanism on its edge. The job's runs carry `databox/days`, `databox/edge`,
     `databox/answers_to` and `databox/chain`; their first step must call `begin`.
     """
-    keys = list(watch)
 
     def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         decision = read_and_decide(
             context.instance,
-            edge=name,
-            keys=keys,
-            cursor=int(context.cursor or 0),
+            edge,
+            cursor=context.cursor or NO_MARK,
             now=datetime.now(UTC).timestamp(),
         )
         if decision.launch is None:
-            return dg.SensorResult(
-                skip_reason=decision.reason or "nothing has been materialized yet",
-                cursor=str(decision.cursor),
-            )
+            return dg.SensorResult(skip_reason=decision.reason, cursor=decision.cursor)
         return dg.SensorResult(
-            run_requests=[_run_request(context.instance, name, decision.launch)],
-            cursor=str(decision.cursor),
+            run_requests=[_run_request(context.instance, edge, decision.launch)],
+            cursor=decision.cursor,
         )
 
     return dg.SensorDefinition(
-        name=name,
+        name=edge.name,
         evaluation_fn=_tick,
         job=job,
         minimum_interval_seconds=TICK_SECONDS,
-        description=description,
+        description=(
+            f"Answers every materialization of a table that {edge.upstream} hands over with a "
+            f"successful run of {edge.downstream}, for exactly its days."
+        ),
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
 
 
 def begin(
-    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
-    *,
-    watch: Iterable[dg.AssetKey] = (),
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, edge: Edge | None = None
 ) -> None:
     """Call at the start of a location's run, before it chooses the snapshots that it reads.
 
-    Marks the run as part of its chain, and as an answer to everything that has been materialized
-    by now: that data is in the snapshot it is about to read.
+    Marks the run as part of its chain, and, if it was started on `edge`, as an answer to
+    everything that has been materialized by now: that data is in the snapshot it is about to read.
     """
-    tags = {CHAIN_TAG: context.run.tags.get(CHAIN_TAG, context.run.run_id)}
-    if EDGE_TAG in context.run.tags:
-        asked = int(context.run.tags[ANSWERS_TO_TAG])
-        tags[ANSWERS_TO_TAG] = str(max(asked, newest_materialization(context.instance, watch)))
-    context.instance.add_run_tags(context.run.run_id, tags)
+    run = context.run
+    tags = {CHAIN_TAG: run.tags.get(CHAIN_TAG, run.run_id)}
+    if edge is not None and EDGE_TAG in run.tags:
+        tags[ANSWERS_TO_TAG] = newest_mark(context.instance, edge)
+    context.instance.add_run_tags(run.run_id, tags)
 
 
-def newest_materialization(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> int:
-    """The storage id of the newest materialization among `keys`, 0 if there is none."""
-    newest = (instance.fetch_materializations(key, limit=1).records for key in keys)
-    return max((records[0].storage_id for records in newest if records), default=0)
+def newest_mark(instance: dg.DagsterInstance, edge: Edge) -> str:
+    """The mark of the newest materialization upstream of an edge."""
+    newest = (instance.fetch_materializations(key, limit=1).records for key in edge.keys)
+    found = [_materialization(records[0]) for records in newest if records]
+    return max(found, key=lambda event: event.storage_id).mark if found else NO_MARK
 
 
 def read_and_decide(
-    instance: dg.DagsterInstance,
-    *,
-    edge: str,
-    keys: Sequence[dg.AssetKey],
-    cursor: int,
-    now: float,
+    instance: dg.DagsterInstance, edge: Edge, *, cursor: str, now: float
 ) -> Decision:
     """Read one edge's state from Dagster's storage and decide; changes nothing."""
-    events = _materializations(instance, keys, cursor)
+    events, horizon = _materializations(instance, edge.keys, mark_id(cursor) - 1)
+    if not is_trusted(cursor, events):
+        cursor = NO_MARK
+        events, horizon = _materializations(instance, edge.keys, 0)
+    events = [event for event in events if event.mark != cursor]
     if not events:
-        return Decision(cursor, None, 0, f"nothing was materialized since #{cursor}")
+        reason = f"nothing was materialized since #{mark_id(cursor)}"
+        return Decision(cursor, None, 0, reason)
     return decide(
         cursor=cursor,
         events=events,
-        answers=_answers(instance, edge, cursor),
+        answers=_answers(instance, edge, mark_id(cursor)),
         unfinished_runs=_unfinished(instance, {event.run_id for event in events}),
         now=now,
+        horizon=horizon,
     )
 
 
-def _run_request(instance: dg.DagsterInstance, edge: str, launch: Launch) -> dg.RunRequest:
+def _run_request(instance: dg.DagsterInstance, edge: Edge, launch: Launch) -> dg.RunRequest:
     days = format_days(launch.days)
-    upstream = instance.get_run_by_id(launch.upstream_run_id)
+    upstream = instance.get_run_by_id(launch.upstream_run_id) if launch.upstream_run_id else None
+    # where several chains meet in one run it goes on as the newest of them
     chain = (upstream.tags.get(CHAIN_TAG) if upstream else None) or launch.upstream_run_id
     digest = hashlib.sha256(days.encode()).hexdigest()[:12]
     return dg.RunRequest(
         # stops a second run if the daemon dies between creating the run and saving the tick
-        run_key=f"{edge}:{launch.answers_to}:{digest}:{launch.attempt}",
+        run_key=f"{edge.name}:{launch.answers_to}:{digest}:{launch.after or 'first'}",
         tags={
-            EDGE_TAG: edge,
-            ANSWERS_TO_TAG: str(launch.answers_to),
+            EDGE_TAG: edge.name,
+            ANSWERS_TO_TAG: launch.answers_to,
             DAYS_TAG: days,
             CHAIN_TAG: chain,
         },
@@ -146,33 +145,32 @@ def _run_request(instance: dg.DagsterInstance, edge: str, launch: Launch) -> dg.
 
 
 def _materializations(
-    instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey], cursor: int
-) -> list[Materialization]:
+    instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey], after: int
+) -> tuple[list[Materialization], int | None]:
     found: list[Materialization] = []
     horizon: int | None = None
     for key in keys:
         result = instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=key, after_storage_id=cursor),
+            dg.AssetRecordsFilter(asset_key=key, after_storage_id=max(after, 0)),
             limit=MAX_EVENTS_PER_KEY,
             ascending=True,
         )
-        found += [
-            Materialization(
-                record.storage_id,
-                date.fromisoformat(record.partition_key) if record.partition_key else None,
-                record.run_id,
-            )
-            for record in result.records
-        ]
+        found += [_materialization(record) for record in result.records]
         if result.has_more:
             last = result.records[-1].storage_id
             horizon = last if horizon is None else min(horizon, last)
     # beyond the horizon some key's events are missing, so a later tick reads them
-    return [event for event in found if horizon is None or event.storage_id <= horizon]
+    kept = [event for event in found if horizon is None or event.storage_id <= horizon]
+    return kept, horizon
 
 
-def _answers(instance: dg.DagsterInstance, edge: str, cursor: int) -> list[Answer]:
-    tags = {EDGE_TAG: edge}
+def _materialization(record: dg.EventLogRecord) -> Materialization:
+    day = date.fromisoformat(record.partition_key) if record.partition_key else None
+    return Materialization(record.storage_id, day, record.run_id, record.timestamp)
+
+
+def _answers(instance: dg.DagsterInstance, edge: Edge, after: int) -> list[Answer]:
+    tags = {EDGE_TAG: edge.name}
     running = dg.RunsFilter(tags=tags, statuses=list(NOT_FINISHED_STATUSES))
     answers = [_answer(record) for record in instance.get_run_records(running)]
     finished = dg.RunsFilter(tags=tags, statuses=list(FINISHED_STATUSES))
@@ -185,7 +183,7 @@ def _answers(instance: dg.DagsterInstance, edge: str, cursor: int) -> list[Answe
             for answer, record in zip(page, records, strict=True)
             if _is_whole(record.dagster_run)
         ]
-        if len(records) < _PAGE or all(answer.answers_to <= cursor for answer in page):
+        if len(records) < _PAGE or all(mark_id(answer.answers_to) <= after for answer in page):
             return answers
         before = records[-1].dagster_run.run_id
 
@@ -207,7 +205,7 @@ def _answer(record: dg.RunRecord) -> Answer:
         run_id=run.run_id,
         outcome=outcome,
         days=frozenset(parse_days(run.tags.get(DAYS_TAG, ""))),
-        answers_to=int(run.tags.get(ANSWERS_TO_TAG, "0")),
+        answers_to=run.tags.get(ANSWERS_TO_TAG, NO_MARK),
         ended_at=record.end_time,
     )
 

@@ -4,7 +4,11 @@ Every upstream materialization is answered by at least one successful run of the
 that started after it, for exactly its days; none is lost, and none is answered twice without
 need. `decide` is told everything that was materialized after the cursor and every run that
 answers, and keeps nothing itself, so a killed daemon, a lost cursor or a redeploy of either side
-forgets nothing. Order is told by storage ids, never by clocks.
+forgets nothing.
+
+Order is told by storage ids, never by clocks. But SQLite gives the ids of deleted events again,
+so what points at an event is a mark, its id and its time, and one that no longer fits an event is
+not believed.
 """
 
 from __future__ import annotations
@@ -35,30 +39,50 @@ class Materialization:
     storage_id: int
     day: date | None
     run_id: str
+    at: float = 0.0
+
+    @property
+    def mark(self) -> str:
+        """Tells it from any other, also from a later one that got its id."""
+        return f"{self.storage_id}@{self.at!r}"
+
+
+NO_MARK = "0@0.0"
+
+
+def mark_id(mark: str) -> int:
+    """The storage id in a mark; 0, before everything, for a text that is none."""
+    number, at, _ = mark.partition("@")
+    return int(number) if at and number.isdecimal() else 0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One downstream run: it answers `days` and unpartitioned assets up to `answers_to`."""
+    """One downstream run: it answers `days`, and unpartitioned assets, up to a mark."""
 
     run_id: str
     outcome: Outcome
     days: frozenset[date]
-    answers_to: int
+    answers_to: str
     ended_at: float | None = None
 
     def covers(self, event: Materialization) -> bool:
         """Whether this run is for that materialization; every run reads unpartitioned assets."""
-        return event.storage_id <= self.answers_to and (event.day is None or event.day in self.days)
+        return event.storage_id <= mark_id(self.answers_to) and (
+            event.day is None or event.day in self.days
+        )
 
 
 @dataclass(frozen=True)
 class Launch:
-    """The run to ask for: these days, answering everything up to `answers_to`."""
+    """The run to ask for: these days, answering everything up to the mark `answers_to`.
+
+    `after` is the newest failed run that it repeats, if it repeats one.
+    """
 
     days: tuple[date, ...]
-    answers_to: int
-    attempt: int
+    answers_to: str
+    after: str | None
     upstream_run_id: str
 
 
@@ -69,7 +93,7 @@ class Decision:
     `reason` says why nothing is launched for them, or for some of them.
     """
 
-    cursor: int
+    cursor: str
     launch: Launch | None
     pending: int
     reason: str
@@ -81,43 +105,57 @@ def retry_at(failed: Sequence[Answer]) -> float:
     return newest + FIRST_RETRY_SECONDS * 2 ** (len(failed) - 1)
 
 
+def is_trusted(cursor: str, events: Sequence[Materialization]) -> bool:
+    """Whether events read from the cursor's own id on begin with the cursor's event.
+
+    If not, events were deleted, ids may have been given again, and all must be read anew.
+    """
+    return cursor == NO_MARK or any(event.mark == cursor for event in events)
+
+
 def decide(
     *,
-    cursor: int,
+    cursor: str,
     events: Sequence[Materialization],
     answers: Sequence[Answer],
     unfinished_runs: frozenset[str],
     now: float,
+    horizon: int | None = None,
 ) -> Decision:
     """Decide what to launch, given all materializations after `cursor` and all runs that answer.
 
     `unfinished_runs` are upstream runs that may still announce more: their materializations wait,
-    so that one run answers all of them.
+    so that one run answers all of them. With a `horizon` there are more events beyond that id.
     """
-    pending = sorted(
-        (
-            event
-            for event in events
-            if not any(
-                answer.outcome is Outcome.SUCCEEDED and answer.covers(event) for answer in answers
-            )
-        ),
-        key=lambda event: event.storage_id,
-    )
+    events = sorted(events, key=lambda event: event.storage_id)
+    answers = [answer for answer in answers if _is_believed(answer, cursor, events, horizon)]
+    done = [answer for answer in answers if answer.outcome is Outcome.SUCCEEDED]
+    pending = [event for event in events if not any(answer.covers(event) for answer in done)]
     if not pending:
-        newest = max((event.storage_id for event in events), default=cursor)
-        return Decision(newest, None, 0, f"every materialization up to #{newest} is answered")
+        cursor = events[-1].mark if events else cursor
+        reason = f"every materialization up to #{mark_id(cursor)} is answered"
+        return Decision(cursor, None, 0, reason)
     # nothing below the oldest unanswered one needs to be read again
-    cursor = max(cursor, pending[0].storage_id - 1)
+    answered = [event.mark for event in events if event.storage_id < pending[0].storage_id]
+    cursor = answered[-1] if answered else cursor
     running = [answer for answer in answers if answer.outcome is Outcome.IN_FLIGHT]
     if running:
         # one run at a time: a location has one writer, and what piles up is answered by one run
         days = format_days(running[0].days) or "unpartitioned assets"
         reason = f"run {running[0].run_id[:8]} is in flight for {days}"
         return Decision(cursor, None, len(pending), reason)
+    return _launch(cursor, pending, answers, unfinished_runs, now)
 
+
+def _launch(
+    cursor: str,
+    pending: Sequence[Materialization],
+    answers: Sequence[Answer],
+    unfinished_runs: frozenset[str],
+    now: float,
+) -> Decision:
     ready: list[Materialization] = []
-    attempt = 1
+    repeated: list[Answer] = []
     reasons: list[str] = []
     for day, group in _by_day(pending).items():
         failed = [a for a in answers if a.outcome is Outcome.FAILED and a.covers(group[-1])]
@@ -125,15 +163,32 @@ def decide(
         if waiting:
             reasons.append(waiting)
         else:
-            attempt = max(attempt, len(failed) + 1)
+            repeated += failed
             ready += group
     reason = "; ".join(dict.fromkeys(reasons))
     if not ready:
         return Decision(cursor, None, len(pending), reason)
     newest = max(ready, key=lambda event: event.storage_id)
-    asked = tuple(sorted({event.day for event in ready if event.day is not None}))
-    launch = Launch(asked, newest.storage_id, attempt, newest.run_id)
+    last = max(repeated, key=lambda answer: (answer.ended_at or 0.0, answer.run_id), default=None)
+    launch = Launch(
+        days=tuple(sorted({event.day for event in ready if event.day is not None})),
+        answers_to=newest.mark,
+        after=last.run_id if last else None,
+        upstream_run_id=newest.run_id,
+    )
     return Decision(cursor, launch, len(pending), reason)
+
+
+def _is_believed(
+    answer: Answer, cursor: str, events: Sequence[Materialization], horizon: int | None
+) -> bool:
+    if answer.outcome is Outcome.IN_FLIGHT:
+        return True
+    number = mark_id(answer.answers_to)
+    beyond = horizon is not None and number > horizon
+    if number <= mark_id(cursor) or beyond:
+        return True
+    return any(event.mark == answer.answers_to for event in events)
 
 
 def _why_wait(
@@ -149,8 +204,8 @@ def _why_wait(
     if len(failed) >= MAX_ATTEMPTS:
         return (
             f"gave up on {day or 'unpartitioned assets'}: run {failed[0].run_id[:8]} and "
-            f"{len(failed) - 1} before it failed; mend the cause, then re-execute that run or "
-            f"materialize the upstream asset again"
+            f"{len(failed) - 1} before it failed; mend the cause, then re-execute all of "
+            f"that run or materialize the upstream asset again"
         )
     if failed and now < retry_at(failed):
         due = datetime.fromtimestamp(retry_at(failed), UTC).strftime("%H:%M:%S")

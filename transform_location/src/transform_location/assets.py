@@ -14,6 +14,7 @@ import dagster as dg
 from databox_shared import handoff, snapshots
 from databox_shared.contracts import MARTS, RAW, STAGING, Table, contract
 from databox_shared.days import daily_partitions, format_days, run_days
+from databox_shared.edges import INGESTION_TO_TRANSFORM
 from databox_shared.settings import load_settings
 from transform_location.manifest import PROJECT, Model, current_manifest
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 GROUPS = {STAGING: "sqlmesh_staging", MARTS: "sqlmesh_marts"}
 POOL = "transform_duckdb"
-RAW_KEYS = [table.asset_key for table in contract(RAW).tables.values()]
 
 
 def table_of(model: Model) -> Table:
@@ -102,7 +102,7 @@ def sqlmesh_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     Without named days it evaluates all days that raw has. Raises `dg.Failure` with a sentence for
     each model that failed, and publishes nothing then.
     """
-    handoff.begin(context, watch=RAW_KEYS)
+    handoff.begin(context, INGESTION_TO_TRANSFORM)
     evaluation, published = work(context)
     if published is not None:
         announce(context, evaluation, published)
@@ -125,7 +125,8 @@ def work(
     ):
         raw.check_readable(RAW)
         with opened(settings, raw.path, log=log) as models:
-            if not models.is_deployed():
+            if models.deployed() != current_manifest().fingerprint:
+                refuse_to_deploy_in_part(models, selected)
                 log(f"the code changed; deployed {', '.join(models.deploy()) or 'no model'}")
             evaluation = evaluate(models, selected, run_days(context), log)
         if evaluation.failures:
@@ -138,6 +139,20 @@ def work(
         )
     log(f"published snapshot {published.id} from ingestion's snapshot {raw.id}")
     return evaluation, published
+
+
+def refuse_to_deploy_in_part(models: "Models", selected: Collection[str]) -> None:
+    """Raise `dg.Failure` unless the run is for all models, or there is nothing yet to be changed.
+
+    A deploy rebuilds history, which is more than somebody means who asks for one table.
+    """
+    everything = {model.full_name for model in current_manifest().models}
+    if models.deployed() is not None and selected != everything:
+        msg = (
+            "the models changed since they were deployed, and this run is for some of them only; "
+            "run the job deploy_models first (its sensor does so by itself)"
+        )
+        raise dg.Failure(msg, allow_retries=False)
 
 
 def evaluate(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dagster as dg
 
 from databox_shared.days import DAYS_TAG
+from databox_shared.edges import INGESTION_TO_TRANSFORM
 from databox_shared.handoff import handoff_sensor
-from transform_location.assets import RAW_KEYS, sqlmesh_models
+from transform_location.assets import sqlmesh_models
 
 transform_pipeline = dg.define_asset_job(
     "transform_pipeline",
@@ -24,9 +25,4 @@ deploy_models = dg.define_asset_job(
     description="Deploy changed models and rebuild their history, without waiting for new data.",
 )
 
-ingestion_to_transform = handoff_sensor(
-    "ingestion_to_transform",
-    watch=RAW_KEYS,
-    job=transform_pipeline,
-    description="Answers every materialization of a raw table with a run for its days.",
-)
+ingestion_to_transform = handoff_sensor(INGESTION_TO_TRANSFORM, job=transform_pipeline)

@@ -16,7 +16,7 @@ from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
 from databox_shared.days import DAYS_TAG, parse_days
 from databox_shared.edges import EDGES, Edge
-from databox_shared.handoff import EDGE_TAG, newest_materialization, read_and_decide
+from databox_shared.handoff import EDGE_TAG, newest_mark, read_and_decide
 
 _LOG_PAGE = 1000
 
@@ -63,14 +63,12 @@ class Chain:
     edges: Sequence[Edge] = EDGES
     stages: dict[str, Stage] = field(default_factory=dict[str, Stage])
     _root: str = ""
-    _before: dict[str, int] = field(default_factory=dict[str, int])
+    _before: dict[str, str] = field(default_factory=dict[str, str])
     _read_to: dict[str, str] = field(default_factory=dict[str, str])
     _since: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:
-        self._before = {
-            edge.name: newest_materialization(self.instance, edge.keys) for edge in self.edges
-        }
+        self._before = {edge.name: newest_mark(self.instance, edge) for edge in self.edges}
         names = [self.edges[0].upstream, *(edge.downstream for edge in self.edges)]
         self.stages = {name: Stage(name) for name in names}
 
@@ -108,8 +106,7 @@ class Chain:
         """How many materializations an edge still has to answer, and why it has not."""
         decision = read_and_decide(
             self.instance,
-            edge=edge.name,
-            keys=edge.keys,
+            edge,
             cursor=self._before[edge.name],
             now=datetime.now(UTC).timestamp(),
         )
