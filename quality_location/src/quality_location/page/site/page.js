@@ -167,7 +167,8 @@ const place = (padding) => ({
     axis: { format: ".2f", tickCount: 4 } },
 });
 
-function mapHeight(rows, width) {
+function mapSize(rows, available) {
+  if (!rows.length) return { width: available, height: 120 };
   const span = (name) => {
     const values = rows.map((row) => row[name]);
     return Math.max(0.02, Math.max(...values) - Math.min(...values));
@@ -175,7 +176,9 @@ function mapHeight(rows, width) {
   const middle = rows.reduce((total, row) => total + row.latitude, 0) / rows.length;
   // a degree of longitude is shorter than one of latitude
   const ratio = span("latitude") / (span("longitude") * Math.cos((middle * Math.PI) / 180));
-  return Math.round(width * Math.min(Math.max(ratio, 0.4), 0.8));
+  const height = Math.min(Math.max(available * ratio, 220), 480);
+  const axis = 60;
+  return { width: Math.round(Math.min(available, height / ratio + axis)), height: Math.round(height) };
 }
 
 // ---- rarities
@@ -194,7 +197,7 @@ function drawRare() {
   const spots = ofRegion(data.hotspots).filter((row) => row.period === "all");
   const all = [...rows, ...spots];
   draw("rare-chart", (width, colour) => ({
-    width, height: all.length ? mapHeight(all, width) : 120,
+    ...mapSize(all, width),
     layer: [
       { data: { values: spots }, mark: { type: "circle", color: colour.line, size: 18, opacity: 1 }, encoding: place(24) },
       { data: { values: rows }, mark: { type: "circle", size: 130, opacity: 0.9, stroke: colour.card },
@@ -226,7 +229,7 @@ function drawHotspots() {
   byId("hotspot-chart").setAttribute("aria-label", rows.length
     ? `Map of ${rows.length} hotspots. Most species: ${top}.` : "No hotspot was visited.");
   draw("hotspot-chart", (width, colour) => ({
-      width, height: rows.length ? mapHeight(rows, width) : 120,
+      ...mapSize(rows, width),
       data: { values: rows },
       layer: [
         { mark: { type: "circle", color: colour.leaf, opacity: 0.65, stroke: colour.card },
