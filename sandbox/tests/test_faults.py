@@ -133,3 +133,12 @@ def test_rules_can_be_given_on_the_command_line() -> None:
 def test_a_script_must_be_a_list() -> None:
     with pytest.raises(BadRuleError, match="list"):
         from_mapping({"script": 3})
+
+
+@pytest.mark.parametrize("status", [418, 500, 502, 503, 599])
+def test_any_status_can_be_asked_for(sandbox: Sandbox, status: int) -> None:
+    fault(sandbox, endpoint="stats", kind=str(status))
+    answer = get(sandbox)
+    (entry,) = answer.json()["errors"]
+    assert answer.status_code == status
+    assert entry["code"] == f"http.status.{status}"

@@ -14,7 +14,7 @@ _MOST_NEAREST = 3_000
 
 def _filters(request: Request) -> Filters:
     return Filters(
-        back=params.integer(request, "back", 14, 1, 30),
+        back=params.days_back(request, 14),
         categories=params.categories(request),
         hotspot=params.boolean(request, "hotspot"),
         provisional=params.boolean(request, "includeProvisional"),
@@ -22,9 +22,11 @@ def _filters(request: Request) -> Filters:
 
 
 def _region(api: Api, request: Request, most_locations: int = 10) -> Scope:
-    scope = region_scope(api.world, api.regions, request.path_params["r"])
+    # With ``r`` the region in the path is not looked at: clients leave it empty or write "hotspot".
     codes = params.words_of(request, "r", most_locations)
-    return union_scope(api.world, api.regions, codes) if codes else scope
+    if codes:
+        return union_scope(api.world, api.regions, codes)
+    return region_scope(api.world, api.regions, request.path_params["r"])
 
 
 def _circle(request: Request, default: float = 25, high: float = 50) -> Circle:
@@ -116,13 +118,17 @@ def nearest(api: Api, request: Request) -> Response:
     return _reply(api, request, found, cap=_MOST_NEAREST)
 
 
-ENDPOINTS = (
-    Endpoint("notable_nearby", "/data/obs/geo/recent/notable", notable_nearby),
-    Endpoint("species_nearby", "/data/obs/geo/recent/{speciesCode}", species_nearby),
-    Endpoint("recent_nearby", "/data/obs/geo/recent", recent_nearby),
-    Endpoint("nearest", "/data/nearest/geo/recent/{speciesCode}", nearest),
-    Endpoint("notable", "/data/obs/{r}/recent/notable", notable),
-    Endpoint("species", "/data/obs/{r}/recent/{speciesCode}", species),
-    Endpoint("recent", "/data/obs/{r}/recent", recent),
-    Endpoint("historic", "/data/obs/{r}/historic/{y}/{m}/{d}", historic),
+_HANDLERS = {
+    "notable_nearby": ("/data/obs/geo/recent/notable", notable_nearby),
+    "species_nearby": ("/data/obs/geo/recent/{speciesCode}", species_nearby),
+    "recent_nearby": ("/data/obs/geo/recent", recent_nearby),
+    "nearest": ("/data/nearest/geo/recent/{speciesCode}", nearest),
+    "notable": ("/data/obs/{r}/recent/notable", notable),
+    "species": ("/data/obs/{r}/recent/{speciesCode}", species),
+    "recent": ("/data/obs/{r}/recent", recent),
+    "historic": ("/data/obs/{r}/historic/{y}/{m}/{d}", historic),
+}
+ENDPOINTS = tuple(
+    Endpoint(name, path, handler, command="rawDataCmd")
+    for name, (path, handler) in _HANDLERS.items()
 )

@@ -10,6 +10,8 @@ from ebird_sandbox.rows import leader
 from ebird_sandbox.scopes import Scope, region_scope
 from ebird_sandbox.totals import MOST_CHECKLISTS
 
+_VIEW = "checklistBySubIdCmd"
+
 
 def _region(api: Api, request: Request) -> Scope:
     return region_scope(api.world, api.regions, request.path_params["r"])
@@ -60,7 +62,8 @@ def top100(api: Api, request: Request) -> Response:
     wanted = params.max_results(request, 100, 100)
     scope = _region(api, request)
     if scope.kind == "subnational2":
-        raise ApiError(400, "methodInvocation", "Request failed: subnational2 is not supported")
+        title = "A country, subnational1 or location code is wanted."
+        raise ApiError(400, "methodInvocation", title, "regionCode")
     found = totals.top100(api.world, scope, day, by_checklists=ranked_by == "cl", wanted=wanted)
     return json_reply(request, [leader(row) for row in found])
 
@@ -71,10 +74,10 @@ def spplist(api: Api, request: Request) -> Response:
 
 
 ENDPOINTS = (
-    Endpoint("lists", "/product/lists/{r}/{y}/{m}/{d}", lists),
-    Endpoint("lists_recent", "/product/lists/{r}", lists_recent),
-    Endpoint("checklist", "/product/checklist/view/{subId}", checklist),
+    Endpoint("lists", "/product/lists/{r}/{y}/{m}/{d}", lists, command="recListsCmd"),
+    Endpoint("lists_recent", "/product/lists/{r}", lists_recent, command="recListsCmd"),
+    Endpoint("checklist", "/product/checklist/view/{subId}", checklist, command=_VIEW),
     Endpoint("stats", "/product/stats/{r}/{y}/{m}/{d}", stats),
     Endpoint("top100", "/product/top100/{r}/{y}/{m}/{d}", top100),
-    Endpoint("spplist", "/product/spplist/{r}", spplist),
+    Endpoint("spplist", "/product/spplist/{r}", spplist, command="sppListCmd"),
 )

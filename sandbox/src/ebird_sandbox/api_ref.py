@@ -11,6 +11,8 @@ from ebird_sandbox.scopes import Circle, Scope, around, region_scope, unknown_re
 from ebird_sandbox.taxonomy import ROLLOVER_VERSION, VERSIONS
 
 _NAME_FORMATS = ("detailed", "detailednoqual", "full", "namequal", "nameonly", "revdetailed")
+_HOTSPOT = "refHotspotCmd"
+_HAWKS, _FALCONS = "Hawks, Eagles, and Kites", "Falcons and Caracaras"
 _FORMATS = ("csv", "json")
 # The names are in English whatever is asked for, so only its variants are offered.
 _LOCALES = (
@@ -62,7 +64,7 @@ def adjacent(api: Api, request: Request) -> Response:
 def _hotspots(api: Api, request: Request, scope: Scope) -> Response:
     back = None
     if request.query_params.get("back", "").strip():
-        back = params.integer(request, "back", 1, 1, 30)
+        back = params.days_back(request, 1)
     as_json = params.choice(request, "fmt", "csv", _FORMATS) == "json"
     found = totals.hotspots(api.world, scope, back)
     if as_json:
@@ -125,11 +127,11 @@ def taxonomy_versions(api: Api, request: Request) -> Response:
 
 
 def forms(api: Api, request: Request) -> Response:
-    """A species and its subspecies groups and forms."""
+    """The subspecies groups and forms of a species, and in the end itself."""
     taxon = api.species(request.path_params["speciesCode"])
     below = api.world.taxonomy.forms.get(taxon.code, [])
     codes = [t.code for t in below if t.category in ("issf", "form", "intergrade")]
-    return json_reply(request, [taxon.code, *codes])
+    return json_reply(request, [*codes, taxon.code])
 
 
 def taxa_locales(_api: Api, request: Request) -> Response:
@@ -149,9 +151,18 @@ def species_groups(api: Api, request: Request) -> Response:
     for taxon in api.world.taxonomy.taxa:
         if taxon.family_com_name:
             spans.setdefault(taxon.family_com_name, []).append(taxon.taxon_order)
+    names = list(spans)
+    if grouping == "merlin":
+        # Merlin puts like birds together, whatever their descent.
+        names.remove(_FALCONS)
+        names.insert(names.index(_HAWKS) + 1, _FALCONS)
     lines = [
-        {"groupName": name, "groupOrder": order, "taxonOrderBounds": [[min(span), max(span)]]}
-        for order, (name, span) in enumerate(spans.items(), start=1)
+        {
+            "groupName": name,
+            "groupOrder": order,
+            "taxonOrderBounds": [[min(spans[name]), max(spans[name])]],
+        }
+        for order, name in enumerate(names, start=1)
     ]
     return json_reply(request, lines)
 
@@ -160,9 +171,9 @@ ENDPOINTS = (
     Endpoint("region_list", "/ref/region/list/{regionType}/{parent}", region_list),
     Endpoint("region_info", "/ref/region/info/{r}", region_info),
     Endpoint("adjacent", "/ref/adjacent/{r}", adjacent),
-    Endpoint("hotspots_nearby", "/ref/hotspot/geo", hotspots_nearby, needs_key=False),
-    Endpoint("hotspot_info", "/ref/hotspot/info/{locId}", hotspot_info, needs_key=False),
-    Endpoint("hotspots", "/ref/hotspot/{r}", hotspots, needs_key=False),
+    Endpoint("hotspots_nearby", "/ref/hotspot/geo", hotspots_nearby, False, _HOTSPOT),
+    Endpoint("hotspot_info", "/ref/hotspot/info/{locId}", hotspot_info, False, _HOTSPOT),
+    Endpoint("hotspots", "/ref/hotspot/{r}", hotspots, False, _HOTSPOT),
     Endpoint("taxonomy", "/ref/taxonomy/ebird", taxonomy, needs_key=False),
     Endpoint("taxonomy_versions", "/ref/taxonomy/versions", taxonomy_versions, needs_key=False),
     Endpoint("forms", "/ref/taxon/forms/{speciesCode}", forms),

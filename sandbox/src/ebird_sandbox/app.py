@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from starlette.applications import Starlette
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -48,7 +49,7 @@ def create_app(api: Api, serving: Serving | None = None) -> Starlette:
     faults = Faults(api.world.seed, [endpoint.name for endpoint in ENDPOINTS], serving.faults)
     desk = _Desk(api, serving.token, faults, log)
     routes = [
-        Route(base + endpoint.path, desk.serving(endpoint), methods=["GET"])
+        Route(base + _route_of(endpoint), desk.serving(endpoint), methods=["GET"])
         for base in BASES
         for endpoint in ENDPOINTS
     ]
@@ -61,6 +62,18 @@ def create_app(api: Api, serving: Serving | None = None) -> Starlette:
     )
     app.router.redirect_slashes = False
     return app
+
+
+class _MaybeNothing(StringConvertor):
+    regex = "[^/]*"
+
+
+register_url_convertor("maybe_nothing", _MaybeNothing())
+
+
+def _route_of(endpoint: Endpoint) -> str:
+    """The path to listen at. Observations by ``r`` are asked for with an empty region."""
+    return endpoint.path.replace("/obs/{r}/", "/obs/{r:maybe_nothing}/")
 
 
 @dataclass(frozen=True)
@@ -109,7 +122,7 @@ class _Desk:
         try:
             answer = endpoint.handler(self.api, request)
         except ApiError as error:
-            return error_reply(error)
+            return error_reply(error, endpoint.command)
         if perf_counter() - begin > WORTH_SECONDS:
             self.remembered.keep(words, answer)
         return answer
@@ -122,7 +135,9 @@ class _Desk:
 async def _http_error(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.status_code == 405:  # noqa: PLR2004
         title = f"Request method '{request.method}' not supported"
-        return error_reply(ApiError(405, "http.status.405", title))
+        answer = error_reply(ApiError(405, "http.status.405", title))
+        answer.headers.update(error.headers or {})
+        return answer
     return error_reply(no_endpoint(request.method, request.url.path))
 
 

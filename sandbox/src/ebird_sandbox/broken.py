@@ -10,12 +10,13 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http.client import responses
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ebird_sandbox.faults import Hit
-from ebird_sandbox.replies import REASONS, ApiError, error_reply, to_json
+from ebird_sandbox.replies import ApiError, error_reply, to_json
 
 _EMPTY_STATUSES = (403, 410)
 _CHUNKS = 10
@@ -32,7 +33,7 @@ def failure(hit: Hit) -> Response | None:
     status = int(hit.kind)
     if status in _EMPTY_STATUSES:
         return Response(status_code=status)
-    title = REASONS.get(status, f"{status} ERROR").partition(" ")[2].replace("_", " ").capitalize()
+    title = responses.get(status, "Error")
     answer = error_reply(ApiError(status, f"http.status.{status}", title))
     retry_after = _retry_after(hit)
     if retry_after and status in (429, 503):

@@ -32,7 +32,7 @@ class Api:
         """A taxon of the present taxonomy."""
         taxon = self.world.taxonomy.by_code.get(code)
         if taxon is None:
-            raise ApiError(400, "error.data.unknown_species", f"Unknown species: {code}")
+            raise ApiError(400, "error.data.unknown_species", f"Unknown species: {code}", "sci")
         return taxon
 
 
@@ -44,6 +44,8 @@ class Endpoint:
     path: str
     handler: Callable[[Api, Request], Response]
     needs_key: bool = True
+    command: str = "requestCmd"
+    """What eBird calls that which it reads the parameters into; errors about a field name it."""
 
 
 def sub_number_of(sub_id: str) -> int:
@@ -55,5 +57,4 @@ def sub_number_of(sub_id: str) -> int:
 
 def no_checklist() -> ApiError:
     """The error of a key that is no checklist's, or no longer."""
-    title = "Field subId of checklistBySubIdCmd: subId is invalid."
-    return ApiError(400, "Pattern", title)
+    return ApiError(400, "Pattern", "subId is invalid.", "subId")

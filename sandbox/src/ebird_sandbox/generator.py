@@ -198,7 +198,8 @@ class Generator:
             start=start,
             minutes=minutes,
             distance_km=distance if protocol == "P22" else None,
-            area_ha=None,
+            # Some counts of the past were of a measured piece of land.
+            area_ha=(5 + number % 40) / 10 if protocol == "P62" and number % 3 == 0 else None,
             complete=complete,
             party=(1 if rng.random() < 0.72 else rng.randint(2, 6)) if timed else None,
             group=None,

@@ -14,13 +14,14 @@ from starlette.requests import Request
 from ebird_sandbox.replies import ApiError
 from ebird_sandbox.taxonomy import CATEGORIES
 
+MOST_DAYS_BACK = 30
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,15}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
 
 
 def refuse_field(name: str, code: str, says: str) -> NoReturn:
     """Raises the error of a field that cannot be what it is."""
-    raise ApiError(400, code, f"Field {name} of request: {says}")
+    raise ApiError(400, code, says, name)
 
 
 def integer(request: Request, name: str, default: int, low: int, high: int) -> int:
@@ -36,6 +37,15 @@ def integer(request: Request, name: str, default: int, low: int, high: int) -> i
     if value > high:
         refuse_field(name, "Max", f"{name} must be less than or equal to {high}.")
     return value
+
+
+def days_back(request: Request, default: int) -> int:
+    """How many days to look back."""
+    days = integer(request, "back", default, 1, 999_999_999)
+    if days > MOST_DAYS_BACK:
+        says = f"The maximum number of days back is {MOST_DAYS_BACK}"
+        refuse_field("back", "error.data.too_many_back", says)
+    return days
 
 
 def max_results(request: Request, default: int, cap: int) -> int:
@@ -75,8 +85,9 @@ def distance(request: Request, default: float, high: float) -> float:
     if math.isnan(value):
         refuse_field("dist", "typeMismatch", "dist is not a number.")
     if not 0 <= value <= high:
-        title = f"Distance must be between 0 and {high:g} kilometers."
-        raise ApiError(400, "error.data.dist_out_of_range", title)
+        refuse_field(
+            "dist", "error.data.dist_out_of_range", f"Distance must be between 0 and {high:g}"
+        )
     return value
 
 

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
+from unicodedata import combining, normalize
 
 import pycountry
 
@@ -43,8 +44,6 @@ _RENAMED = {
     "VI": "Virgin Islands (U.S.)",
 }
 _NOT_A_COUNTRY = "AX"
-# Its box goes around the world for the sake of a few islands; this is where one would point.
-_CENTERS = {"US": (-98.58, 39.83)}
 _MORE_COUNTRIES = {
     "AC": "Ashmore and Cartier Islands",
     "CP": "Clipperton Island",
@@ -55,7 +54,7 @@ _MORE_COUNTRIES = {
 _PATTERNS = {
     "country": re.compile(r"[A-Z]{2}"),
     "subnational1": re.compile(r"[A-Z]{2}-[A-Z0-9]{0,3}"),
-    "subnational2": re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}-[A-Z0-9]{1,4}"),
+    "subnational2": re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}-[A-Z0-9]{1,3}"),
     "location": re.compile(r"L[0-9]{1,12}"),
 }
 
@@ -71,12 +70,11 @@ class Bounds:
 
     @property
     def center(self) -> tuple[float, float]:
-        """Longitude and latitude of the middle."""
-        middle = (self.min_x + self.max_x) / 2
-        if self.min_x > self.max_x:
-            # The box reaches across the date line; its middle is on the other side.
-            middle += -180 if middle > 0 else 180
-        return middle, (self.min_y + self.max_y) / 2
+        """Longitude and latitude of the middle of the numbers, as eBird reckons it.
+
+        For a country on both sides of the date line that is the wrong side of the globe.
+        """
+        return (self.min_x + self.max_x) / 2, (self.min_y + self.max_y) / 2
 
 
 @dataclass(frozen=True)
@@ -114,6 +112,15 @@ class Region:
         return delim.join(parts[form])
 
 
+def by_name(region: Region) -> str:
+    """The key of eBird's order of names, in which accents and capitals count for nothing.
+
+    Among countries, spaces do not count either: Northern Mariana Islands before North Korea.
+    """
+    name = "".join(c for c in normalize("NFKD", region.name) if not combining(c)).casefold()
+    return name.replace(" ", "") if region.type == "country" else name
+
+
 def type_of(code: str) -> str | None:
     """What kind of region a code looks like."""
     return next((kind for kind, form in _PATTERNS.items() if form.fullmatch(code)), None)
@@ -131,7 +138,7 @@ class Regions:
             if country.alpha_2 != _NOT_A_COUNTRY:
                 named[country.alpha_2] = _RENAMED.get(country.alpha_2, name)
         regions = (Region(code, name, "country", None) for code, name in named.items())
-        return sorted(regions, key=lambda region: region.name)
+        return sorted(regions, key=by_name)
 
     @cached_property
     def by_code(self) -> dict[str, Region]:
@@ -167,7 +174,7 @@ class Regions:
             for region in self.by_code.values()
             if region.type == region_type and self._is_in(region, parent)
         ]
-        return sorted(found, key=lambda region: region.name)
+        return sorted(found, key=by_name)
 
     def find(self, code: str) -> Region | None:
         """A region by its code; also a county that only might exist, without a name."""
@@ -181,17 +188,12 @@ class Regions:
         """The box around a region, where it is known."""
         return _bounds().get(code)
 
-    def center(self, code: str) -> tuple[float, float]:
-        """Longitude and latitude of the middle of a region; zeros where it is not known."""
-        bounds = self.bounds(code)
-        return _CENTERS.get(code) or (bounds.center if bounds else (0.0, 0.0))
-
     def adjacent(self, code: str) -> list[Region]:
         """The regions of the same type that share a border with this one."""
         found = [
             self.by_code[other] for other in _adjacent().get(code, ()) if other in self.by_code
         ]
-        return sorted(found, key=lambda region: region.name)
+        return sorted(found, key=by_name)
 
     @staticmethod
     def _is_in(region: Region, parent: str) -> bool:

@@ -8,6 +8,7 @@ import gzip
 import json
 from collections.abc import Iterable
 from email.utils import formatdate
+from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,28 +21,21 @@ _ALWAYS = {
     "pragma": "no-cache",
     "expires": "0",
 }
-REASONS = {
-    400: "400 BAD_REQUEST",
-    404: "404 NOT_FOUND",
-    405: "405 METHOD_NOT_ALLOWED",
-    429: "429 TOO_MANY_REQUESTS",
-    500: "500 INTERNAL_SERVER_ERROR",
-}
-_WORTH_COMPRESSING = 1_000
+_WORTH_COMPRESSING = 50
 
 
 class ApiError(Exception):
-    """An answer that is an error: its status and the one entry of its body."""
+    """An answer that is an error: its status and the one entry of its body.
 
-    def __init__(self, status: int, code: str, title: str) -> None:
+    One that is about a field says so in front of its title: ``Field dist of rawDataCmd: ...``.
+    """
+
+    def __init__(self, status: int, code: str, title: str, field: str | None = None) -> None:
         super().__init__(title)
         self.status = status
         self.code = code
         self.title = title
-
-
-class Forbidden(Exception):  # noqa: N818 - the status's own name
-    """No key, or a wrong one."""
+        self.field = field
 
 
 def to_json(value: object) -> bytes:
@@ -70,9 +64,12 @@ def csv_text(rows: Iterable[Iterable[object]]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def error_reply(error: ApiError) -> Response:
-    """An error in eBird's form."""
-    entry = {"status": REASONS[error.status], "code": error.code, "title": error.title}
+def error_reply(error: ApiError, command: str = "requestCmd") -> Response:
+    """An error in eBird's form. ``command`` is its name for what the fields were read into."""
+    # eBird names the reason of a bad request only; its other errors have the bare number.
+    status = "400 BAD_REQUEST" if error.status == HTTPStatus.BAD_REQUEST else str(error.status)
+    title = f"Field {error.field} of {command}: {error.title}" if error.field else error.title
+    entry = {"status": status, "code": error.code, "title": title}
     body = to_json({"errors": [entry]})
     return Response(body, status_code=error.status, headers=_headers("application/json"))
 

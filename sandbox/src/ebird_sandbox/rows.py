@@ -5,7 +5,7 @@ rows are shown.
 """
 
 from ebird_sandbox.places import Location
-from ebird_sandbox.regions import Region, Regions
+from ebird_sandbox.regions import Bounds, Region, Regions
 from ebird_sandbox.taxonomy import Taxon
 from ebird_sandbox.totals import HotspotTotals, Leader
 
@@ -79,6 +79,8 @@ def taxon_form(taxon: Taxon) -> Json:
         form["familySciName"] = taxon.family_sci_name
     if taxon.report_as:
         form["reportAs"] = taxon.report_as
+    if taxon.extinct_year:
+        form |= {"extinct": True, "extinctYear": taxon.extinct_year}
     return form
 
 
@@ -103,14 +105,17 @@ def taxon_csv_row(taxon: Taxon) -> list[object]:
         taxon.family_com_name,
         taxon.family_sci_name,
         taxon.report_as,
-        "",
-        "",
+        "true" if taxon.extinct_year else "",
+        taxon.extinct_year,
     ]
 
 
 def region_info(regions: Regions, region: Region, form: str, delim: str) -> Json:
     """The answer about one region."""
-    bounds = regions.bounds(region.code)
+    return _region(region, regions.bounds(region.code), form, delim)
+
+
+def _region(region: Region, bounds: Bounds | None, form: str, delim: str) -> Json:
     answer: Json = {}
     if bounds:
         answer["bounds"] = {
@@ -123,9 +128,10 @@ def region_info(regions: Regions, region: Region, form: str, delim: str) -> Json
         answer["result"] = region.described(form, delim)
     answer |= {"code": region.code, "type": region.type}
     if region.parent:
-        answer["parent"] = region_info(regions, region.parent, form, delim)
-    lng, lat = regions.center(region.code)
-    return answer | {"longitude": round(lng, 6), "latitude": round(lat, 6)}
+        # Parents come without their bounds, and then the middle is at zero.
+        answer["parent"] = _region(region.parent, None, form, delim)
+    lng, lat = bounds.center if bounds else (0.0, 0.0)
+    return answer | {"longitude": lng, "latitude": lat}
 
 
 def location_info(regions: Regions, location: Location, form: str, delim: str) -> Json:
@@ -141,7 +147,7 @@ def location_info(regions: Regions, location: Location, form: str, delim: str) -
         "result": location.name,
         "code": location.loc_id,
         "type": "location",
-        "parent": region_info(regions, parent, form, delim),
+        "parent": _region(parent, None, form, delim),
         "longitude": location.lng,
         "latitude": location.lat,
     }

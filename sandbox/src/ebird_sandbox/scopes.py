@@ -137,5 +137,8 @@ def location_scope(world: World, codes: Sequence[str]) -> Scope:
 
 def unknown_region(code: str) -> ApiError:
     """The error of a code that is no region."""
-    title = f"Request failed: Unable to find matching region type for {code}"
-    return ApiError(400, "methodInvocation", title)
+    title = (
+        "Property regionCode threw exception; nested exception is java.lang."
+        f"IllegalArgumentException: Unable to find matching region type for {code}"
+    )
+    return ApiError(400, "methodInvocation", title, "regionCode")

@@ -90,7 +90,8 @@ class Views:
         }
         if checklist.obs_time is not None:
             form["obsTime"] = checklist.obs_time
-        form["isoObsDate"] = checklist.obs_dt
+        # Unlike other times, this one says midnight where there is none.
+        form["isoObsDate"] = f"{checklist.day} {checklist.obs_time or '00:00'}"
         form["subID"] = checklist.sub_id
         form["loc"] = self.location(location) | {
             "locName": location.name,
@@ -154,19 +155,20 @@ class Views:
         }
         if checklist.party is not None:
             form["numObservers"] = checklist.party
+        american = checklist.area.country == "US"
         if checklist.distance_km is not None:
             form["effortDistanceKm"] = checklist.distance_km
-            form["effortDistanceEnteredUnit"] = "mi" if checklist.area.country == "US" else "km"
+            form["effortDistanceEnteredUnit"] = "mi" if american else "km"
         if checklist.area_ha is not None:
             form["effortAreaHa"] = checklist.area_ha
-            form["effortAreaEnteredUnit"] = "ha"
+            form["effortAreaEnteredUnit"] = "ac" if american else "ha"
         return form | {
             "subnational1Code": checklist.area.code,
             "submissionMethodCode": _submission_method(checklist),
+            "deleteTrack": False,
             "userDisplayName": checklist.observer.display_name,
             "numSpecies": checklist.num_species,
-            "deleteTrack": False,
-            "projectIds": ["EBIRD"],
+            "projectIds": [],
             "obs": [checklist_observation(checklist, o) for o in checklist.observations],
         }
 
@@ -187,16 +189,17 @@ def checklist_observation(checklist: Checklist, observation: Observation) -> Jso
     if exotic:
         form["exoticCategory"] = exotic
     count = observation.count
-    if count is None:
-        form["howManyStr"] = "X"
-    else:
-        form |= {"howManyAtleast": count, "howManyAtmost": count, "howManyStr": str(count)}
-    form["present"] = count is None
-    form["obsId"] = observation.obs_id
+    if count is not None:
+        form |= {"howManyAtleast": count, "howManyAtmost": count}
     if observation.comments:
         form["comments"] = observation.comments
     if observation.media:
         form["mediaCounts"] = {"P": observation.media}
+    form |= {
+        "present": count is None,
+        "howManyStr": "X" if count is None else str(count),
+        "obsId": observation.obs_id,
+    }
     if observation.number % _BREEDING_EVERY == 0 and checklist.day.month in _BREEDING_MONTHS:
         form["obsAux"] = [
             {
