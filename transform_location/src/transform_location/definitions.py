@@ -10,10 +10,11 @@ from transform_location.automation import (
     ingestion_to_transform,
     transform_pipeline,
 )
+from transform_location.deployment import deploy_when_code_changed
 
 defs = dg.Definitions(
     assets=[sqlmesh_models],
     jobs=[transform_pipeline, deploy_models],
-    sensors=[ingestion_to_transform],
+    sensors=[ingestion_to_transform, deploy_when_code_changed],
     executor=dg.in_process_executor,
 )

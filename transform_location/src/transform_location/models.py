@@ -10,21 +10,22 @@ SQLMesh calls here are half private, so a test holds each of them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
 from sqlmesh.core.console import set_console
 from sqlmesh.core.context import Context
+from sqlmesh.core.plan import Plan
 from sqlmesh.core.snapshot import DeployabilityIndex, Snapshot, SnapshotId
 from sqlmesh.core.snapshot.definition import snapshots_to_dag
 
 from databox_shared.contracts import RAW, STAGING
 from databox_shared.days import FIRST_DAY, day_ranges
 from databox_shared.settings import Settings
+from transform_location.deployed import NOTE, deployed_fingerprint, note_deployed
 from transform_location.evaluation import (
     Evaluation,
     Interval,
@@ -59,16 +60,20 @@ class Models:
     """The location's models over one raw snapshot; made by `opened`."""
 
     def __init__(self, context: Context, folder: Path, log: Callable[[str], None]) -> None:
-        self._context = context
-        self._deployed = folder / "deployed.json"
+        self.context = context
+        self._folder = folder
         self._log = log
 
-    def is_deployed(self) -> bool:
-        """Whether prod was made from the code as it is now."""
-        if not self._deployed.is_file():
-            return False
-        said = json.loads(self._deployed.read_text(encoding="utf-8"))
-        return said["fingerprint"] == current_manifest().fingerprint
+    def deployed(self) -> str | None:
+        """The fingerprint of the code that prod was made from, None before the first deploy."""
+        return deployed_fingerprint(self._folder)
+
+    def plan(self) -> Plan:
+        """What a deploy of the project's files would change."""
+        self.context.load()
+        return self.context.plan_builder(
+            PROD, skip_backfill=True, skip_tests=True, skip_linter=True
+        ).build()
 
     def deploy(self) -> list[str]:
         """Make prod follow the project's files. Returns the changed models, as `schema.table`.
@@ -76,19 +81,10 @@ class Models:
         Changed models get new, empty tables. Their days show as missing, and the next `evaluate`
         fills them.
         """
-        self._context.load()
-        plan = self._context.plan_builder(
-            PROD, skip_backfill=True, skip_tests=True, skip_linter=True
-        ).build()
+        plan = self.plan()
         changed = sorted(table_of(new) for new in plan.new_snapshots if not _is_raw(new))
-        self._context.apply(plan)
-        said = {
-            "fingerprint": current_manifest().fingerprint,
-            "deployed_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        temporary = self._deployed.with_suffix(".part")
-        temporary.write_text(json.dumps(said), encoding="utf-8")
-        temporary.replace(self._deployed)
+        self.context.apply(plan)
+        note_deployed(self._folder, current_manifest().fingerprint)
         return changed
 
     def raw_days(self) -> list[date]:
@@ -144,7 +140,7 @@ class Models:
     def _evaluate(
         self, scheduler: RecordingScheduler, todo: dict[Snapshot, list[Interval]]
     ) -> Evaluation:
-        state = self._context.state_sync
+        state = self.context.state_sync
         # missing first, evaluated then: a run that dies leaves what it did not finish as missing
         state.remove_intervals(
             [
@@ -171,16 +167,16 @@ class Models:
         return evaluation
 
     def _scheduler(self) -> RecordingScheduler:
-        state = self._context.state_sync
+        state = self.context.state_sync
         prod = state.get_environment(PROD)
         if prod is None:
             msg = "no models are deployed in this warehouse; run the job deploy_models first"
             raise NotDeployedError(msg)
         snapshots = state.get_snapshots(prod.snapshots).values()
-        return RecordingScheduler(self._context, snapshots, prod.naming_info, self._log)
+        return RecordingScheduler(self.context, snapshots, prod.naming_info, self._log)
 
     def _days(self, query: str) -> list[date]:
-        rows = cast("list[tuple[date]]", self._context.engine_adapter.fetchall(query))
+        rows = cast("list[tuple[date]]", self.context.engine_adapter.fetchall(query))
         return sorted(day for (day,) in rows)
 
 
@@ -192,7 +188,7 @@ def opened(
     folder = state_folder(settings)
     if not (folder / f"{LOCATION}.duckdb").exists():
         # state of a warehouse that is gone says that its tables are full
-        for leftover in (STATE_FILE, f"{STATE_FILE}.wal", "deployed.json"):
+        for leftover in (STATE_FILE, f"{STATE_FILE}.wal", NOTE):
             (folder / leftover).unlink(missing_ok=True)
     set_console(Silent())
     # models come from the state; their files are loaded by a deploy only
@@ -203,6 +199,8 @@ def opened(
         )
         yield Models(context, folder, log)
     finally:
+        # a context closes its connection only if it has evaluated something
+        context.engine_adapter.close()
         context.close()
 
 
