@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import dagster as dg
 import duckdb
 import pytest
@@ -315,3 +317,42 @@ def test_each_day_is_announced_with_its_own_rows_and_the_snapshot_that_has_them(
     assert counts["2026-11-20"]["dagster/partition_row_count"].value == 2
     assert counts["2026-11-21"]["dagster/partition_row_count"].value == 3
     assert counts["2026-11-21"]["databox/snapshot_id"].value == newest(settings)
+
+
+def test_a_notable_report_is_remembered_after_it_left_the_poll(
+    settings: Settings, world: RawWorld, instance: dg.DagsterInstance
+) -> None:
+    def poll(at: str, *reports: tuple[str, str]) -> None:
+        world.tables["notable_observations"] = []
+        for obs_id, species in reports:
+            world.add(
+                "notable_observations",
+                region_code="US-DC",
+                obs_id=obs_id,
+                sub_id=f"S-{obs_id}",
+                loc_id="L1",
+                species_code=species,
+                obs_dt=datetime.fromisoformat("2026-11-20T08:00"),
+                obs_valid=True,
+                polled_at=datetime.fromisoformat(at),
+            )
+        # the oldest report says how far back the poll reaches
+        world.tables["notable_observations"][0]["obs_dt"] = datetime.fromisoformat(
+            "2026-11-10T08:00"
+        )
+        world.publish()
+
+    poll("2026-11-21T06:00", ("O1", "cangoo"), ("O2", "amecro"), ("O3", "amerob"))
+    assert run(instance, "2026-11-20").success
+    poll("2026-11-22T06:00", ("O1", "cangoo"), ("O3", "amerob"))
+
+    result = run(instance, "2026-11-21")
+
+    assert result.success, failure(result)
+    rows = published(settings)
+    assert [row[1] for row in rows["ebird_staging.notable_reports"]] == ["O1", "O2", "O3"]
+    assert {(row[1], row[8]) for row in rows["ebird.rarity_alerts"]} == {
+        ("amecro", "withdrawn"),
+        ("amerob", "unconfirmed"),
+        ("cangoo", "unconfirmed"),
+    }
