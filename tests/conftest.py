@@ -9,7 +9,7 @@ import pytest
 from plant import Plant, environment, warehouse
 
 from databox_shared.settings import load_settings
-from databox_workspace.deployment import deployment
+from databox_workspace.deployment import code_servers, daemon
 from databox_workspace.home import dagster_home
 from ebird_sandbox.process import running_sandbox
 
@@ -19,12 +19,13 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     folder = tmp_path_factory.mktemp("plant")
     with (
         running_sandbox(admin=True) as sandbox,
-        environment(**warehouse(folder), EBIRD_API_URL=sandbox.url),
+        environment(**(warehouse(folder) | {"EBIRD_API_URL": sandbox.url})),
     ):
         settings = load_settings()
         with (
             dagster_home(settings) as home,
             dg.DagsterInstance.get() as instance,
-            deployment(home) as running,
+            code_servers(home) as servers,
+            daemon(home, servers) as running,
         ):
             yield Plant(settings, sandbox, instance, running)

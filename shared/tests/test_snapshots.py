@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -44,6 +45,45 @@ def test_a_snapshot_that_is_read_stays_however_many_follow(settings: Settings) -
         assert not held.path.exists()
     kept = sorted(p.name for p in held.path.parent.iterdir())
     assert len(kept) == 2 * KEEP
+
+
+def test_a_snapshot_that_another_location_built_on_stays_until_that_one_has_moved_on(
+    settings: Settings,
+) -> None:
+    with writing(settings, "ingestion") as raw, writing(settings, "transform") as marts:
+        first = publish(raw, b"first")
+
+        def build(upstream: int) -> None:
+            marts.path.write_bytes(b"marts")
+            marts.publish(
+                run_id="run", contract_names=[], source="x", upstream={"ingestion": upstream}
+            )
+
+        build(first.id)
+        newest = first
+        for _ in range(2 * KEEP):
+            newest = publish(raw, b"more")
+        with reading(settings, "ingestion", first.id) as held:
+            assert held.path.read_bytes() == b"first"
+        for _ in range(KEEP):
+            build(newest.id)
+        publish(raw, b"last")
+        with pytest.raises(SnapshotError), reading(settings, "ingestion", first.id):
+            pass
+
+
+def test_a_manifest_of_a_newer_publisher_is_read_and_one_without_its_data_is_an_error(
+    settings: Settings,
+) -> None:
+    with writing(settings, "ingestion") as writer:
+        snapshot = publish(writer, b"one")
+    manifest = snapshot.path.with_suffix(".json")
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "colour": "blue"}))
+    with reading(settings, "ingestion") as seen:
+        assert seen == snapshot
+    snapshot.path.unlink()
+    with pytest.raises(SnapshotError, match="is gone"), reading(settings, "ingestion"):
+        pass
 
 
 def test_without_a_snapshot_the_reader_is_told_what_to_do(settings: Settings) -> None:

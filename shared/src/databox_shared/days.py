@@ -15,6 +15,12 @@ import dagster as dg
 FIRST_DAY = date(2015, 1, 1)
 DAYS_TAG = "databox/days"
 
+DAILY_TAG = "databox/daily"
+"""The date (ISO) whose daily run this is. A date has one, whoever starts it."""
+
+READ_DATE_TAG = "databox/read_date"
+"""The local date (ISO) that a run is for. A run with the same one decides and reads the same."""
+
 daily_partitions = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat())
 """Local calendar days of observation; the same definition on both sides of every edge."""
 

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     ebird_api_url: str | None = None
     ebird_regions: Annotated[tuple[str, ...], NoDecode] = ("US-DC",)
     ebird_schedule_timezone: str = "UTC"
+    ebird_schedule_paused: bool = False
     ebird_reread: Annotated[tuple[int, ...], NoDecode] = (1, 2, 3, 7, 14, 30)
     ebird_daily_call_limit: Annotated[int, Field(gt=0)] | None = None
     alert_webhook_url: SecretStr | None = None

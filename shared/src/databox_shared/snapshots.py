@@ -15,8 +15,8 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -55,6 +55,9 @@ class Snapshot:
             self.contracts.get(contract_name),
             source=f"snapshot {self.id} of {self.location}",
         )
+
+
+_MANIFEST = {item.name for item in fields(Snapshot)} - {"path"}
 
 
 class Writer:
@@ -109,8 +112,9 @@ class Writer:
     def _prune(self, *, newest: int) -> None:
         for leftover in self._snapshots.glob("*.part"):
             leftover.unlink()
+        needed = self._read_downstream()
         for number, file in _entries(self._snapshots):
-            if number > newest - KEEP:
+            if number > newest - KEEP or number in needed:
                 continue
             if file.suffix == ".json":
                 with file.open() as lease:
@@ -120,6 +124,16 @@ class Writer:
                     file.with_suffix(".duckdb").unlink(missing_ok=True)
             elif not file.with_suffix(".json").exists():
                 file.unlink(missing_ok=True)
+
+    def _read_downstream(self) -> set[int]:
+        """Ids that other locations' snapshots were built from: their readers will ask for them."""
+        ids: set[int] = set()
+        for manifest in self.path.parent.parent.glob("*/snapshots/*.json"):
+            # its own location may delete it while we look
+            with suppress(FileNotFoundError):
+                upstream = json.loads(manifest.read_text()).get("upstream", {})
+                ids.update(int(n) for name, n in upstream.items() if name == self.location)
+        return ids
 
 
 @contextmanager
@@ -169,9 +183,17 @@ def reading(
             continue
         with lease:
             # the pruner holds the exclusive lock only while it deletes: look again
-            if not _try_lock(lease.fileno(), fcntl.LOCK_SH) or not path.exists():
+            if not _try_lock(lease.fileno(), fcntl.LOCK_SH):
+                time.sleep(0.05)
                 continue
-            yield Snapshot(**json.load(lease), path=path)
+            if not path.with_suffix(".json").exists():
+                continue
+            if not path.exists():
+                msg = f"{path} is gone though its manifest is there; publish a new snapshot"
+                raise SnapshotError(msg)
+            # a newer publisher may say more than this reader knows
+            said = {key: value for key, value in json.load(lease).items() if key in _MANIFEST}
+            yield Snapshot(**said, path=path)
             return
 
 

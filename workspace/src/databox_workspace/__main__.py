@@ -22,9 +22,12 @@ def main() -> None:
 
 def _days(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     try:
-        return value if value is None or parse_days(value) else None
+        if value is not None and not parse_days(value):
+            message = "it names no day"
+            raise click.BadParameter(message)
     except DaysError as error:
         raise click.BadParameter(str(error)) from None
+    return value
 
 
 @main.command()
@@ -45,16 +48,17 @@ def pipeline(days: str | None, verbose: bool) -> None:
     from databox_workspace.deployment import ServerError
     from databox_workspace.follow import ChainFailedError
     from databox_workspace.pipeline import StalledError, run_pipeline
+    from databox_workspace.screen import say
 
     console = Console()
     try:
         is_released = run_pipeline(console, load_settings(), days=days, is_verbose=verbose)
     except (ChainFailedError, ServerError, StalledError, SettingsError) as error:
-        console.print(f"\n[bold red]Failed:[/] {error}", soft_wrap=True, highlight=False)
-        console.print("Look at it with: uv run task dagster:dev, then http://127.0.0.1:3000/runs")
+        say(console, f"\nFailed: {error}", style="bold red")
+        say(console, "Look at it with: uv run task dagster:dev, then http://127.0.0.1:3000/runs")
         sys.exit(1)
     except KeyboardInterrupt:
-        console.print("\nInterrupted. Nothing is left running; run it again to go on.")
+        say(console, "\nInterrupted. What this command started has stopped; run it again to go on.")
         sys.exit(130)
     sys.exit(0 if is_released else 1)
 
@@ -69,12 +73,13 @@ def dev(host: str, port: int) -> None:
     """
     from databox_workspace.deployment import ServerError
     from databox_workspace.dev import run_dev
+    from databox_workspace.screen import say
 
     console = Console()
     try:
         sys.exit(run_dev(console, load_settings(), host=host, port=port))
     except (ServerError, SettingsError) as error:
-        console.print(f"[bold red]Failed:[/] {error}", soft_wrap=True, highlight=False)
+        say(console, f"Failed: {error}", style="bold red")
         sys.exit(1)
     except KeyboardInterrupt:
         # Ctrl-C is how this ends
@@ -86,7 +91,10 @@ def check() -> None:
     """Check that the locations fit together: keys, checks, partitions, versions."""
     from databox_workspace.check import check_workspace
 
-    errors = check_workspace(project_root() / "workspace.yaml")
+    try:
+        errors = check_workspace(project_root() / "workspace.yaml")
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
     for error in errors:
         click.echo(error)
     click.echo(f"{len(errors)} errors" if errors else "The locations fit together.")

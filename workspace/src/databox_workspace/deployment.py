@@ -5,19 +5,17 @@ Every server is a child process that ends with us, whatever ends us; none outliv
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import IO, Any
 
 import yaml
 from dagster._core.errors import DagsterUserCodeUnreachableError
@@ -25,11 +23,10 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._grpc.client import DagsterGrpcClient
 
 from databox_shared.settings import Settings, project_root
-from databox_workspace.home import Home
+from databox_workspace.home import Home, forget_daemon
+from databox_workspace.locations import Location, locations
 
 START_SECONDS = 120.0
-STOP_SECONDS = 15.0
-_PR_SET_PDEATHSIG = 1
 _READY = re.compile(r"https?://\S+/v2\b")
 
 
@@ -55,14 +52,6 @@ class Server:
 
 
 @dataclass(frozen=True)
-class Location:
-    """One entry of `workspace.yaml`."""
-
-    name: str
-    module: str
-
-
-@dataclass(frozen=True)
 class Deployment:
     """Running servers, and the workspace by which Dagster finds them."""
 
@@ -75,16 +64,6 @@ class Deployment:
             server.check()
 
 
-def locations() -> list[Location]:
-    """The code locations, from the one list of them: `workspace.yaml`."""
-    document = yaml.safe_load((project_root() / "workspace.yaml").read_text())
-    entries = cast("list[dict[str, dict[str, str]]]", document["load_from"])
-    return [
-        Location(entry["python_module"]["location_name"], entry["python_module"]["module_name"])
-        for entry in entries
-    ]
-
-
 @contextmanager
 def sandbox_if_needed(settings: Settings, home: Home, *, port: int = 0) -> Generator[str | None]:
     """Start the sandbox if there is neither a token nor an address, and yield its address.
@@ -95,7 +74,7 @@ def sandbox_if_needed(settings: Settings, home: Home, *, port: int = 0) -> Gener
         yield None
         return
     command = [sys.executable, "-m", "ebird_sandbox", "--port", str(port)]
-    with _server("sandbox", command, home) as server:
+    with supervised("sandbox", command, home) as server:
         url = _ready_url(server)
         os.environ["EBIRD_API_URL"] = url
         try:
@@ -105,14 +84,14 @@ def sandbox_if_needed(settings: Settings, home: Home, *, port: int = 0) -> Gener
 
 
 @contextmanager
-def deployment(home: Home) -> Generator[Deployment]:
-    """Start a code server for each location, then the daemon; stop all of them at the end."""
+def code_servers(home: Home) -> Generator[Deployment]:
+    """Start a code server for each location, and stop them at the end."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="databox-")))
         sockets = {location.name: folder / f"{location.name}.sock" for location in locations()}
         servers = [
             stack.enter_context(
-                _server(location.name, _code_server(location, sockets[location.name]), home)
+                supervised(location.name, _code_server(location, sockets[location.name]), home)
             )
             for location in locations()
         ]
@@ -120,9 +99,19 @@ def deployment(home: Home) -> Generator[Deployment]:
         workspace.write_text(_workspace(sockets))
         for server in servers:
             _wait_until_serving(server, sockets[server.name])
-        daemon = [sys.executable, "-m", "dagster._daemon", "run", "--workspace", str(workspace)]
-        servers.append(stack.enter_context(_server("daemon", daemon, home)))
         yield Deployment(WorkspaceFileTarget([str(workspace)]), servers)
+
+
+@contextmanager
+def daemon(home: Home, servers: Deployment) -> Generator[Deployment]:
+    """Start the daemon on running code servers, and stop it at the end."""
+    (workspace,) = servers.workspace.paths
+    command = [sys.executable, "-m", "dagster._daemon", "run", "--workspace", workspace]
+    try:
+        with supervised("daemon", command, home) as server:
+            yield Deployment(servers.workspace, [*servers.servers, server])
+    finally:
+        forget_daemon()
 
 
 def _code_server(location: Location, socket: Path) -> list[str]:
@@ -142,33 +131,29 @@ def _workspace(sockets: Mapping[str, Path]) -> str:
 
 
 @contextmanager
-def _server(name: str, command: Sequence[str], home: Home) -> Generator[Server]:
+def supervised(
+    name: str, command: Sequence[str], home: Home, *, output: IO[Any] | None = None
+) -> Generator[Server]:
+    """Run a server that ends with us, whatever ends us; its words go to `output` or to its log."""
     log = home.logs / f"{name}.log"
-    with log.open("wb") as output:
+    with log.open("wb") as words:
         process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
+            [sys.executable, "-m", "databox_workspace.supervise", *command],
+            stdin=subprocess.PIPE,
+            stdout=words if output is None else output,
             stderr=subprocess.STDOUT,
             cwd=project_root(),
             # a session of its own: Ctrl-C reaches us alone, and we stop the servers in order
             start_new_session=True,
-            preexec_fn=_prepare_child,  # noqa: PLW1509 - no thread of ours runs yet
+            # held for as long as anything of the deployment lives
             pass_fds=(home.lock_descriptor,),
         )
     try:
         yield Server(name, process, log)
     finally:
-        stop(process)
-
-
-def _prepare_child() -> None:
-    # a shell that starts us with `&` ignores SIGINT, Dagster maps SIGTERM to SIGINT's handler, and
-    # a server that inherited the two would ignore both
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if process.stdin is not None:
+            process.stdin.close()
+        process.wait()
 
 
 def _answers(client: DagsterGrpcClient) -> bool:
@@ -177,21 +162,6 @@ def _answers(client: DagsterGrpcClient) -> bool:
     except DagsterUserCodeUnreachableError:
         return False
     return True
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a server, and everything in its session, surely."""
-    try:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        # run workers are in the session of their code server
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _ready_url(server: Server) -> str:

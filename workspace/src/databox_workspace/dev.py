@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 import sys
 from contextlib import ExitStack
+from functools import partial
 
 from rich.console import Console
 
-from databox_shared.settings import SANDBOX_PORT, Settings, project_root
-from databox_workspace.deployment import ServerError, sandbox_if_needed, stop
-from databox_workspace.home import dagster_home
+from databox_shared.settings import SANDBOX_PORT, Settings
+from databox_workspace.deployment import ServerError, sandbox_if_needed, supervised
+from databox_workspace.home import dagster_home, forget_daemon
+from databox_workspace.screen import say
 
 
 def run_dev(console: Console, settings: Settings, *, host: str, port: int) -> int:
@@ -20,7 +21,7 @@ def run_dev(console: Console, settings: Settings, *, host: str, port: int) -> in
     Returns its exit code. Raises `ServerError` if another deployment runs on the home.
     """
     with ExitStack() as stack:
-        home = stack.enter_context(dagster_home(settings))
+        home = stack.enter_context(dagster_home(settings, say=partial(say, console)))
         if not home.is_ours:
             msg = f"a deployment is already running on {home.path}; stop it first"
             raise ServerError(msg)
@@ -28,21 +29,15 @@ def run_dev(console: Console, settings: Settings, *, host: str, port: int) -> in
         if not _is_listening(SANDBOX_PORT):
             url = stack.enter_context(sandbox_if_needed(settings, home, port=SANDBOX_PORT))
             if url:
-                console.print(
-                    f"No EBIRD_API_TOKEN: using generated birds from the sandbox at {url}"
-                )
-        console.print(f"The UI will be at http://{host}:{port} (Ctrl-C stops everything)")
+                say(console, f"No EBIRD_API_TOKEN: generated birds from the sandbox at {url}")
+        say(console, f"The UI will be at http://{host}:{port} (Ctrl-C stops everything)")
         command = [
             *(sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml"),
             *("--host", host, "--port", str(port)),
         ]
-        process = subprocess.Popen(
-            command, cwd=project_root(), pass_fds=(home.lock_descriptor,), start_new_session=True
-        )
-        try:
-            return process.wait()
-        finally:
-            stop(process)
+        stack.callback(forget_daemon)
+        server = stack.enter_context(supervised("dagster dev", command, home, output=sys.stdout))
+        return server.process.wait()
 
 
 def _is_listening(port: int) -> bool:

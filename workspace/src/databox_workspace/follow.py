@@ -12,13 +12,19 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import dagster as dg
-from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
 from databox_shared.days import DAYS_TAG, parse_days
 from databox_shared.edges import EDGES, Edge
-from databox_shared.handoff import EDGE_TAG, newest_mark, read_and_decide
+from databox_shared.handoff import ANSWERS_TO_TAG, EDGE_TAG, newest_mark, read_and_decide
+from databox_shared.handoff_rule import NO_MARK, mark_id
 
 _LOG_PAGE = 1000
+_RUN_PAGE = 50
+_WORKING = (
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
 
 
 class ChainFailedError(Exception):
@@ -65,7 +71,6 @@ class Chain:
     _root: str = ""
     _before: dict[str, str] = field(default_factory=dict[str, str])
     _read_to: dict[str, str] = field(default_factory=dict[str, str])
-    _since: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:
         self._before = {edge.name: newest_mark(self.instance, edge) for edge in self.edges}
@@ -85,9 +90,16 @@ class Chain:
         if root is not None:
             self._read(self.stages[self.edges[0].upstream], root, runs=1)
         for edge in self.edges:
-            records = self.instance.get_run_records(
-                dg.RunsFilter(tags={EDGE_TAG: edge.name}, created_after=self._since)
-            )
+            # told by what they answer, not by when they were created: a run that was queued before
+            # the chain began may be the one that answers it
+            before = mark_id(self._before[edge.name])
+            records = [
+                record
+                for record in self.instance.get_run_records(
+                    dg.RunsFilter(tags={EDGE_TAG: edge.name}), limit=_RUN_PAGE
+                )
+                if mark_id(record.dagster_run.tags.get(ANSWERS_TO_TAG, NO_MARK)) > before
+            ]
             if records:
                 self._read(self.stages[edge.downstream], records[0], runs=len(records))
         return all(
@@ -95,12 +107,9 @@ class Chain:
         ) and not any(self.pending(edge)[0] for edge in self.edges)
 
     @property
-    def is_in_flight(self) -> bool:
-        """Whether any run of the chain is queued or working."""
-        return any(
-            stage.status is not None and stage.status not in FINISHED_STATUSES
-            for stage in self.stages.values()
-        )
+    def is_working(self) -> bool:
+        """Whether any run of the chain has a worker; one that only waits may wait for nobody."""
+        return any(stage.status in _WORKING for stage in self.stages.values())
 
     def pending(self, edge: Edge) -> tuple[int, str]:
         """How many materializations an edge still has to answer, and why it has not."""
@@ -145,22 +154,28 @@ class Chain:
             raise ChainFailedError(msg)
 
     def _read_log(self, stage: Stage, run_id: str) -> None:
-        connection = self.instance.get_records_for_run(
-            run_id, cursor=self._read_to.get(run_id), limit=_LOG_PAGE
-        )
-        self._read_to[run_id] = connection.cursor
-        for record in connection.records:
-            entry = record.event_log_entry
-            if entry.dagster_event is None:
-                stage.message = entry.user_message.splitlines()[0] if entry.user_message else ""
-            elif entry.dagster_event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
-                if entry.dagster_event.partition:
-                    stage.days.add(entry.dagster_event.partition)
-                metadata = _plain(entry.dagster_event.materialization.metadata)
-                for name in ("dagster/partition_row_count", "dagster/row_count"):
-                    if name in metadata:
-                        stage.rows += int(metadata[name])
-                        break
+        has_more = True
+        while has_more:
+            connection = self.instance.get_records_for_run(
+                run_id, cursor=self._read_to.get(run_id), limit=_LOG_PAGE
+            )
+            self._read_to[run_id] = connection.cursor
+            has_more = connection.has_more
+            for record in connection.records:
+                self._read_entry(stage, record.event_log_entry)
+
+    def _read_entry(self, stage: Stage, entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event is None:
+            stage.message = entry.user_message.splitlines()[0] if entry.user_message else ""
+        elif event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
+            if event.partition:
+                stage.days.add(event.partition)
+            metadata = _plain(event.materialization.metadata)
+            for name in ("dagster/partition_row_count", "dagster/row_count"):
+                if name in metadata:
+                    stage.rows += int(metadata[name])
+                    break
 
     def _cause(self, run: dg.DagsterRun) -> str:
         if run.status is dg.DagsterRunStatus.CANCELED:

@@ -9,16 +9,20 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import dagster as dg
 
 from databox_shared.settings import Settings, project_root
+from databox_workspace.locations import locations
 
-POOLS = ("ingestion_duckdb", "transform_duckdb", "quality_duckdb")
+# a daemon says every 30 s that it lives
+HEARTBEAT_SECONDS = 45.0
 
 
 @dataclass(frozen=True)
@@ -38,33 +42,74 @@ class Home:
 
 
 @contextmanager
-def dagster_home(settings: Settings) -> Generator[Home]:
+def dagster_home(
+    settings: Settings, *, say: Callable[[str], object] = lambda _: None
+) -> Generator[Home]:
     """Prepare the home and hold it: DAGSTER_HOME if that is set, else a hidden folder by the data.
 
     The lock is passed on to every server that is started, so it is held until the last has gone.
+    A deployment that does not know the lock is known by its daemon's heartbeat.
     """
     named = os.environ.get("DAGSTER_HOME")
     path = Path(named) if named else settings.hidden_dir / "dagster"
     path.mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(path)
-    if not named:
-        shutil.copyfile(project_root() / "dagster.yaml", path / "dagster.yaml")
     with (path / "deployment.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield Home(path, is_ours=False, lock_descriptor=lock.fileno())
-            return
+        is_ours = _try_lock(lock)
+        if not named and (is_ours or not (path / "dagster.yaml").exists()):
+            shutil.copyfile(project_root() / "dagster.yaml", path / "dagster.yaml")
         with dg.DagsterInstance.get() as instance:
-            _set_pool_limits(instance)
-            _end_lost_runs(instance)
-        yield Home(path, is_ours=True, lock_descriptor=lock.fileno())
+            is_ours = is_ours and not _has_daemon(instance, say)
+            if is_ours:
+                _set_pool_limits(instance)
+                _end_lost_runs(instance)
+        yield Home(path, is_ours, lock.fileno())
+
+
+def is_deserted(home: Home, instance: dg.DagsterInstance) -> bool:
+    """Whether the other deployment on a home that is not ours has gone."""
+    with (home.path / "deployment.lock").open("a") as lock:
+        is_free = _try_lock(lock)
+    return is_free and _last_heartbeat(instance) < time.time() - 2 * HEARTBEAT_SECONDS
+
+
+def forget_daemon() -> None:
+    """Wipe the heartbeats of a daemon that we have stopped, so that nobody waits for it."""
+    with dg.DagsterInstance.get() as instance:
+        instance.wipe_daemon_heartbeats()
+
+
+def _try_lock(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _last_heartbeat(instance: dg.DagsterInstance) -> float:
+    beats = instance.get_daemon_heartbeats().values()
+    return max((beat.timestamp for beat in beats), default=0.0)
+
+
+def _has_daemon(instance: dg.DagsterInstance, say: Callable[[str], object]) -> bool:
+    """Whether a daemon works on this storage: its newest heartbeat is fresh, and moves on."""
+    seen = _last_heartbeat(instance)
+    if seen < time.time() - HEARTBEAT_SECONDS:
+        return False
+    say("A daemon was at work here a moment ago: looking whether it still is (up to 45 s)")
+    deadline = time.monotonic() + HEARTBEAT_SECONDS
+    while time.monotonic() < deadline:
+        if _last_heartbeat(instance) > seen:
+            return True
+        time.sleep(1)
+    return False
 
 
 def _set_pool_limits(instance: dg.DagsterInstance) -> None:
     # a mere default limit lets the first runs on a fresh instance overlap
-    for pool in POOLS:
-        instance.event_log_storage.set_concurrency_slots(pool, 1)
+    for location in locations():
+        instance.event_log_storage.set_concurrency_slots(f"{location.name}_duckdb", 1)
 
 
 def _end_lost_runs(instance: dg.DagsterInstance) -> None:

@@ -6,22 +6,31 @@ and the command watches until every materialization is answered and the release 
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 
 import dagster as dg
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from rich.console import Console
 
-from databox_shared.days import DAYS_TAG
+from databox_shared.days import DAILY_TAG, DAYS_TAG, READ_DATE_TAG
 from databox_shared.settings import Settings, project_root
-from databox_workspace.deployment import Deployment, deployment, sandbox_if_needed
+from databox_workspace.deployment import (
+    Deployment,
+    ServerError,
+    code_servers,
+    daemon,
+    sandbox_if_needed,
+)
 from databox_workspace.follow import Chain
-from databox_workspace.home import dagster_home
+from databox_workspace.home import Home, dagster_home, is_deserted
 from databox_workspace.launch import launch
-from databox_workspace.screen import screen
+from databox_workspace.screen import say, screen
 from databox_workspace.summary import print_summary, print_times
 
 JOB = "daily_ebird_pipeline"
@@ -61,46 +70,60 @@ def run_pipeline(
     watch = Stopwatch()
     with ExitStack() as stack:
         with watch.phase("prepare the Dagster home"):
-            home = stack.enter_context(dagster_home(settings))
+            home = stack.enter_context(dagster_home(settings, say=partial(say, console)))
             instance = stack.enter_context(dg.DagsterInstance.get())
+        chain = Chain(instance)
         running: Deployment | None = None
         if home.is_ours:
-            with watch.phase("start the sandbox"):
-                url = stack.enter_context(sandbox_if_needed(settings, home))
-            if url:
-                console.print(
-                    f"No EBIRD_API_TOKEN: using generated birds from the sandbox at {url}"
-                )
-            console.print("Starting the code servers of the locations, and the daemon")
-            with watch.phase("start code servers and daemon"):
-                running = stack.enter_context(deployment(home))
+            running = _deploy(console, settings, stack, watch, home)
         else:
-            console.print("A deployment is running on this Dagster home: the run goes to its queue")
-        chain = Chain(instance)
+            say(console, "A deployment is running on this Dagster home: the run goes to its queue")
         with watch.phase("launch the run"):
             target = running.workspace if running else _workspace()
-            tags: Mapping[str, str] = {DAYS_TAG: days} if days else {}
-            run_id = launch(instance, target, location="ingestion", job=JOB, tags=tags)
-        chain.begin(run_id)
+            tags = {DAYS_TAG: days} if days else _daily_tags(settings)
+            chain.begin(launch(instance, target, location="ingestion", job=JOB, tags=tags))
+        if running:
+            # after the launch, so that the daemon finds the run and nothing to catch up
+            running = stack.enter_context(daemon(home, running))
         with watch.phase("follow the chain"):
-            _follow(console, chain, running)
+            _follow(console, chain, home, running)
         report = chain.release_report()
         print_summary(console, settings, report, time.monotonic() - began)
         stages = list(chain.stages.values())
-        stack.close()
+        with watch.phase("stop"):
+            stack.close()
     if is_verbose:
         print_times(console, stages, watch.phases)
     if not report.get("is_current", False):
-        console.print(f"\n[bold red]No new release:[/] {report.get('why', 'a check failed')}")
+        say(console, f"\nNo new release: {report.get('why', 'a check failed')}", style="bold red")
         return False
     return True
+
+
+def _deploy(
+    console: Console, settings: Settings, stack: ExitStack, watch: Stopwatch, home: Home
+) -> Deployment:
+    with watch.phase("start the sandbox"):
+        url = stack.enter_context(sandbox_if_needed(settings, home))
+    if url:
+        say(console, f"No EBIRD_API_TOKEN: using generated birds from the sandbox at {url}")
+    say(console, "Starting the code servers of the locations, and the daemon")
+    # this daemon is here for one run: the schedule is left to a deployment that stays
+    os.environ["EBIRD_SCHEDULE_PAUSED"] = "1"
+    with watch.phase("start the code servers"):
+        return stack.enter_context(code_servers(home))
+
+
+def _daily_tags(settings: Settings) -> dict[str, str]:
+    today = datetime.now(settings.timezone).date().isoformat()
+    return {DAILY_TAG: today, READ_DATE_TAG: today}
 
 
 def _workspace() -> WorkspaceFileTarget:
     return WorkspaceFileTarget([str(project_root() / "workspace.yaml")])
 
 
-def _follow(console: Console, chain: Chain, running: Deployment | None) -> None:
+def _follow(console: Console, chain: Chain, home: Home, running: Deployment | None) -> None:
     moved_at, last = time.monotonic(), ""
     with screen(console) as shown:
         while True:
@@ -110,10 +133,13 @@ def _follow(console: Console, chain: Chain, running: Deployment | None) -> None:
                 return
             if running:
                 running.check()
+            elif is_deserted(home, chain.instance):
+                msg = "the deployment that worked on this Dagster home has stopped; run this again"
+                raise ServerError(msg)
             state = repr([(s.run_id, s.status, s.message, s.rows) for s in chain.stages.values()])
             if state != last:
                 moved_at, last = time.monotonic(), state
-            elif time.monotonic() - moved_at > STALL_SECONDS and not chain.is_in_flight:
+            elif time.monotonic() - moved_at > STALL_SECONDS and not chain.is_working:
                 reasons = [f"{edge.name}: {chain.pending(edge)[1]}" for edge in chain.edges]
                 msg = f"nothing has moved for {STALL_SECONDS:.0f} s; " + "; ".join(reasons)
                 raise StalledError(msg)

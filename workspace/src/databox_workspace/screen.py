@@ -12,6 +12,7 @@ import dagster as dg
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from databox_workspace.follow import Stage
 
@@ -27,6 +28,11 @@ _WORDS = {
     dg.DagsterRunStatus.CANCELING: "cancelling",
 }
 _STYLES = {"running": "bold cyan", "done": "green", "failed": "bold red", "waiting": "dim"}
+
+
+def say(console: Console, text: str, *, style: str | None = None) -> None:
+    """Print words as they are: on one line however narrow the output, and never as markup."""
+    console.print(text, style=style, soft_wrap=True, markup=False, highlight=False)
 
 
 class Screen(Protocol):
@@ -84,11 +90,11 @@ class LiveScreen:
             word = _WORDS.get(stage.status, "running")
             table.add_row(
                 stage.location,
-                f"[{_STYLES.get(word, 'yellow')}]{word}[/]",
+                Text(word, style=_STYLES.get(word, "yellow")),
                 str(len(stage.days) or ""),
                 f"{stage.rows:,}" if stage.rows else "",
                 "" if stage.seconds is None else f"{stage.seconds:.0f} s",
-                stage.message,
+                Text(stage.message),
             )
         self._live.update(table)
 
@@ -126,4 +132,4 @@ class LineScreen:
 
     def _line(self, stage: Stage, text: str) -> None:
         clock = datetime.now().astimezone().strftime("%H:%M:%S")
-        self.console.print(f"{clock} {stage.location:<10} {text}", soft_wrap=True, highlight=False)
+        say(self.console, f"{clock} {stage.location:<10} {text}")

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from databox_shared.settings import Settings
 from databox_workspace.follow import Stage
+from databox_workspace.screen import say
 
 
 def print_summary(
@@ -28,19 +29,23 @@ def print_summary(
         console.print()
     checks = cast("Mapping[str, int]", report.get("checks", {}))
     counts = ", ".join(f"{checks.get(word, 0)} {word}" for word in ("passed", "warned", "failed"))
+    is_there = settings.release_path.exists()
     facts = [
         ("Checks", counts),
         ("Days", report.get("days", "")),
         ("Most reported", report.get("top_species", "")),
-        ("Release", str(settings.release_path)),
+        ("Release", str(settings.release_path) if is_there else "there is none yet"),
         ("Report", report.get("report", "")),
-        ("Look inside", f"uv run duckdb -readonly {settings.release_path} -c 'FROM about'"),
+        (
+            "Look inside",
+            f"uv run duckdb -readonly {settings.release_path} -c 'FROM about'" if is_there else "",
+        ),
         ("Open the UI", "uv run task dagster:dev, then http://127.0.0.1:3000"),
         ("Took", f"{seconds:.0f} s"),
     ]
     for name, value in facts:
         if value:
-            console.print(f"[bold]{name:<14}[/] {value}", soft_wrap=True, highlight=False)
+            say(console, f"{name:<14} {value}")
 
 
 def print_times(console: Console, stages: Sequence[Stage], phases: Mapping[str, float]) -> None:

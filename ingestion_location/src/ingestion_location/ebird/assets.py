@@ -14,7 +14,7 @@ import dagster as dg
 
 from databox_shared import handoff, snapshots
 from databox_shared.contracts import RAW, Table, contract
-from databox_shared.days import daily_partitions, format_days, run_days
+from databox_shared.days import READ_DATE_TAG, daily_partitions, format_days, run_days
 from databox_shared.settings import Settings, load_settings
 from ingestion_location.ebird.api import EbirdApi
 from ingestion_location.ebird.fetch import Fetcher, FetchError
@@ -38,9 +38,6 @@ from ingestion_location.ebird.tables import (
 LOCATION = "ingestion"
 GROUP = "ebird"
 POOL = "ingestion_duckdb"
-
-READ_DATE_TAG = "databox/read_date"
-"""The local date that a run is for (ISO). A run with the same one decides and reads the same."""
 
 
 def _spec(table: Table) -> dg.AssetSpec:

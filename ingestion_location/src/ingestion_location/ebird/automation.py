@@ -13,12 +13,10 @@ import dagster as dg
 from dagster._core.remote_origin import RemoteInstigatorOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 
+from databox_shared.days import DAILY_TAG, READ_DATE_TAG
 from databox_shared.settings import load_settings
 from ingestion_location.ebird.api import EbirdApi
-from ingestion_location.ebird.assets import READ_DATE_TAG, ebird_assets
-
-DAILY_TAG = "databox/daily"
-"""The date whose daily run this is; only the schedule and the sensor write it."""
+from ingestion_location.ebird.assets import ebird_assets
 
 SENSOR_SECONDS = 30
 
@@ -54,6 +52,11 @@ def daily_ebird_schedule(
     day = context.scheduled_execution_time.astimezone(settings.timezone).date()
     if run := _daily_run(context.instance, day):
         return dg.SkipReason(f"run {run.run_id[:8]} for {day} was already started")
+    if settings.ebird_schedule_paused:
+        return dg.SkipReason(
+            f"EBIRD_SCHEDULE_PAUSED is set; ebird_api_availability_sensor starts the run for {day} "
+            f"in the first deployment where it is not"
+        )
     if trouble := _api_trouble():
         return dg.SkipReason(
             f"{trouble}; ebird_api_availability_sensor asks again every {SENSOR_SECONDS} s "
@@ -74,6 +77,8 @@ def ebird_api_availability_sensor(
 ) -> dg.RunRequest | dg.SkipReason:
     """Start the run of the newest scheduled day if the schedule could not."""
     settings = load_settings()
+    if settings.ebird_schedule_paused:
+        return dg.SkipReason("EBIRD_SCHEDULE_PAUSED is set; a run that is due waits")
     tick = _newest_tick(context)
     if tick is None:
         return dg.SkipReason("the schedule has not ticked yet; there is nothing to catch up")
@@ -117,8 +122,9 @@ def _newest_tick(context: dg.SensorEvaluationContext) -> InstigatorTick | None:
 
 
 def _daily_run(instance: dg.DagsterInstance, day: date) -> dg.DagsterRun | None:
-    runs = instance.get_runs(dg.RunsFilter(tags={DAILY_TAG: day.isoformat()}), limit=1)
-    return runs[0] if runs else None
+    """A run for the day that has not failed; one that somebody started by hand may have."""
+    runs = instance.get_runs(dg.RunsFilter(tags={DAILY_TAG: day.isoformat()}))
+    return next((run for run in runs if not run.is_failure_or_canceled), None)
 
 
 def _run_request(day: date) -> dg.RunRequest:
