@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import date, datetime, time, timedelta
 from typing import cast
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -64,7 +65,7 @@ class Admin:
             ("DELETE", "/requests", self.clear_requests),
         ]
         return [
-            Route("/admin" + path, _served(handler), methods=[method])
+            Route("/admin" + path, self._served(handler), methods=[method])
             for method, path, handler in handlers
         ]
 
@@ -207,6 +208,24 @@ class Admin:
         self._log.clear()
         return self.requests(request, said)
 
+    def _served(self, handler: Callable[[Request, Said], Json]) -> Callable[[Request], object]:
+        async def answer(request: Request) -> Response:
+            lock = self._api.lock
+            # In a thread, so that nobody else waits with this order for what is being derived.
+            body = await request.body()
+            await run_in_threadpool(lock.acquire)
+            try:
+                said = _mapping(json.loads(body)) if body else {}
+                return JSONResponse(handler(request, said))
+            except (ValueError, TypeError, OverflowError) as error:
+                return JSONResponse({"error": str(error)}, status_code=400)
+            except ApiError as error:
+                return JSONResponse({"error": error.title}, status_code=400)
+            finally:
+                lock.release()
+
+        return answer
+
     def _checklist(self, request: Request) -> Checklist:
         sub_id = request.path_params["subId"]
         found = self._world.checklist(sub_number_of(sub_id))
@@ -221,20 +240,6 @@ class Admin:
             message = f"there is no location {loc_id}"
             raise edits.ImpossibleError(message)
         return found
-
-
-def _served(handler: Callable[[Request, Said], Json]) -> Callable[[Request], object]:
-    async def answer(request: Request) -> Response:
-        try:
-            body = await request.body()
-            said = _mapping(json.loads(body)) if body else {}
-            return JSONResponse(handler(request, said))
-        except (ValueError, TypeError, OverflowError) as error:
-            return JSONResponse({"error": str(error)}, status_code=400)
-        except ApiError as error:
-            return JSONResponse({"error": error.title}, status_code=400)
-
-    return answer
 
 
 def _mapping(value: object) -> Said:

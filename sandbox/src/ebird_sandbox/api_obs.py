@@ -129,6 +129,6 @@ _HANDLERS = {
     "historic": ("/data/obs/{r}/historic/{y}/{m}/{d}", historic),
 }
 ENDPOINTS = tuple(
-    Endpoint(name, path, handler, command="rawDataCmd")
+    Endpoint(name, path, handler, command="rawDataCmd", many_days=True)
     for name, (path, handler) in _HANDLERS.items()
 )

@@ -75,9 +75,11 @@ def spplist(api: Api, request: Request) -> Response:
 
 ENDPOINTS = (
     Endpoint("lists", "/product/lists/{r}/{y}/{m}/{d}", lists, command="recListsCmd"),
-    Endpoint("lists_recent", "/product/lists/{r}", lists_recent, command="recListsCmd"),
+    Endpoint(
+        "lists_recent", "/product/lists/{r}", lists_recent, command="recListsCmd", many_days=True
+    ),
     Endpoint("checklist", "/product/checklist/view/{subId}", checklist, command=_VIEW),
     Endpoint("stats", "/product/stats/{r}/{y}/{m}/{d}", stats),
     Endpoint("top100", "/product/top100/{r}/{y}/{m}/{d}", top100),
-    Endpoint("spplist", "/product/spplist/{r}", spplist, command="sppListCmd"),
+    Endpoint("spplist", "/product/spplist/{r}", spplist, command="sppListCmd", many_days=True),
 )

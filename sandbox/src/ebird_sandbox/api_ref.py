@@ -171,9 +171,11 @@ ENDPOINTS = (
     Endpoint("region_list", "/ref/region/list/{regionType}/{parent}", region_list),
     Endpoint("region_info", "/ref/region/info/{r}", region_info),
     Endpoint("adjacent", "/ref/adjacent/{r}", adjacent),
-    Endpoint("hotspots_nearby", "/ref/hotspot/geo", hotspots_nearby, False, _HOTSPOT),
+    Endpoint(
+        "hotspots_nearby", "/ref/hotspot/geo", hotspots_nearby, False, _HOTSPOT, many_days=True
+    ),
     Endpoint("hotspot_info", "/ref/hotspot/info/{locId}", hotspot_info, False, _HOTSPOT),
-    Endpoint("hotspots", "/ref/hotspot/{r}", hotspots, False, _HOTSPOT),
+    Endpoint("hotspots", "/ref/hotspot/{r}", hotspots, False, _HOTSPOT, many_days=True),
     Endpoint("taxonomy", "/ref/taxonomy/ebird", taxonomy, needs_key=False),
     Endpoint("taxonomy_versions", "/ref/taxonomy/versions", taxonomy_versions, needs_key=False),
     Endpoint("forms", "/ref/taxon/forms/{speciesCode}", forms),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -92,7 +93,7 @@ class _Desk:
             hit = self.faults.decide(endpoint.name, target)
             response = failure(hit) if hit else None
             if response is None:
-                response = self._right(endpoint, request, target)
+                response = await self._right(endpoint, request, target)
                 if hit:
                     response = broken(hit, response)
             self.log.note(endpoint.name, target, response.status_code, hit.kind if hit else None)
@@ -110,7 +111,7 @@ class _Desk:
         url = str(request.base_url).rstrip("/") + BASES[0]
         return HTMLResponse(home_page(self.api.world, self.api.regions, ENDPOINTS, url))
 
-    def _right(self, endpoint: Endpoint, request: Request, target: str) -> Response:
+    async def _right(self, endpoint: Endpoint, request: Request, target: str) -> Response:
         if endpoint.needs_key and not self._opens(request):
             return forbidden_reply()
         state = (id(self.api.world), self.api.world.version)
@@ -120,12 +121,19 @@ class _Desk:
             return known
         begin = perf_counter()
         try:
-            answer = endpoint.handler(self.api, request)
+            if endpoint.many_days:
+                answer = await run_in_threadpool(self._derived, endpoint, request)
+            else:
+                answer = endpoint.handler(self.api, request)
         except ApiError as error:
             return error_reply(error, endpoint.command)
         if perf_counter() - begin > WORTH_SECONDS:
-            self.remembered.keep(words, answer)
+            self.remembered.keep(state, words, answer)
         return answer
+
+    def _derived(self, endpoint: Endpoint, request: Request) -> Response:
+        with self.api.lock:
+            return endpoint.handler(self.api, request)
 
     def _opens(self, request: Request) -> bool:
         key = request.headers.get(KEY_HEADER) or request.query_params.get("key")

@@ -5,6 +5,7 @@ This module holds the vocabulary that the endpoint modules are written in; no en
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Lock
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +23,8 @@ class Api:
 
     world: World
     regions: Regions = field(default_factory=Regions)
+    lock: Lock = field(default_factory=Lock)
+    """Held by a thread that derives an answer from the world, and by whoever changes the world."""
 
     @property
     def views(self) -> Views:
@@ -46,6 +49,8 @@ class Endpoint:
     needs_key: bool = True
     command: str = "requestCmd"
     """What eBird calls that which it reads the parameters into; errors about a field name it."""
+    many_days: bool = False
+    """Whether an answer may need many days, so that it is made in a thread: others go on."""
 
 
 def sub_number_of(sub_id: str) -> int:

@@ -34,9 +34,9 @@ class Remembered:
         headers = {**found.headers, "date": formatdate(usegmt=True)}
         return Response(found.body, found.status_code, headers)
 
-    def keep(self, request: str, answer: Response) -> None:
-        """Keeps an answer, and drops the oldest ones if they are too many."""
-        if request not in self._answers:
+    def keep(self, state: object, request: str, answer: Response) -> None:
+        """Keeps an answer of a state, and drops the oldest ones if they are too many."""
+        if state == self._state and request not in self._answers:
             self._answers[request] = answer
             self._bytes += len(answer.body)
         while self._bytes > _MOST_BYTES:

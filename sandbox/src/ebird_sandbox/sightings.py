@@ -4,7 +4,7 @@ Each of these shows a part of what was seen and hides the rest, by eBird's rules
 all here. This module must never make an observation of its own.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from operator import attrgetter
@@ -38,13 +38,13 @@ class Filters:
 
 def recent(world: World, scope: Scope, filters: Filters) -> list[Sighting]:
     """The latest sighting of each taxon, newest first."""
-    seen: set[str] = set()
+    seen: set[Taxon] = set()
     found: list[Sighting] = []
-    for sighting in _shown(world, _days_back(world, scope, filters), filters):
-        code = sighting.observation.taxon.code
-        if code not in seen:
-            seen.add(code)
-            found.append(sighting)
+    for checklist in _days_back(world, scope, filters):
+        for observation in checklist.observations:
+            if observation.taxon not in seen and _is_shown(world, observation, filters):
+                seen.add(observation.taxon)
+                found.append(Sighting(checklist, observation))
     return found
 
 
@@ -54,11 +54,16 @@ def recent_of_species(
     """The latest sighting of one species at each location, newest first."""
     seen: set[int] = set()
     found: list[Sighting] = []
-    for sighting in _shown(world, _days_back(world, scope, filters), filters):
-        taxon, location = sighting.observation.taxon, sighting.checklist.location
-        if species.code in (taxon.code, taxon.report_as) and location.number not in seen:
-            seen.add(location.number)
-            found.append(sighting)
+    forms = {species, *world.taxonomy.forms.get(species.code, ())}
+    for checklist in _days_back(world, scope, filters):
+        number = checklist.location.number
+        if number in seen:
+            continue
+        for observation in checklist.observations:
+            if observation.taxon in forms and _is_shown(world, observation, filters):
+                seen.add(number)
+                found.append(Sighting(checklist, observation))
+                break
     return found
 
 
@@ -94,8 +99,11 @@ def historic(
     else:
         checklists.sort(key=_NEWEST_FIRST, reverse=True)
     picked: dict[str, Sighting] = {}
-    for sighting in _shown(world, checklists, filters):
-        picked.setdefault(sighting.observation.taxon.code, sighting)
+    for checklist in checklists:
+        for observation in checklist.observations:
+            code = observation.taxon.code
+            if code not in picked and _is_shown(world, observation, filters):
+                picked[code] = Sighting(checklist, observation)
     return sorted(picked.values(), key=lambda one: _NEWEST_FIRST(one.checklist), reverse=True)
 
 
@@ -106,12 +114,8 @@ def _days_back(world: World, scope: Scope, filters: Filters) -> Iterator[Checkli
         yield from sorted(known, key=_NEWEST_FIRST, reverse=True)
 
 
-def _shown(world: World, checklists: Iterable[Checklist], filters: Filters) -> Iterator[Sighting]:
-    categories = filters.categories
-    for checklist in checklists:
-        for observation in checklist.observations:
-            if categories is not None and observation.taxon.category not in categories:
-                continue
-            valid, reviewed = world.flags(observation)
-            if valid or (filters.provisional and not reviewed):
-                yield Sighting(checklist, observation)
+def _is_shown(world: World, observation: Observation, filters: Filters) -> bool:
+    if filters.categories is not None and observation.taxon.category not in filters.categories:
+        return False
+    valid, reviewed = world.flags(observation)
+    return valid or (filters.provisional and not reviewed)

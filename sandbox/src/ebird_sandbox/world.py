@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from threading import Lock
 
 from ebird_sandbox import taxonomy as taxonomies
 from ebird_sandbox.areas import AREAS, Area
@@ -75,6 +76,7 @@ class World:
         self._by_area_number = {here.area.number: here for here in self.areas.values()}
         self._generated: OrderedDict[tuple[str, date], list[Checklist]] = OrderedDict()
         self._observations_cached = 0
+        self._lock = Lock()
         self._days: dict[tuple[str, date], Day] = {}
 
     @property
@@ -99,11 +101,12 @@ class World:
     def day(self, area: str, day: date) -> Day:
         """The known checklists of an area and day."""
         key = (area, day)
-        found = self._days.get(key)
-        if found is None or found.version != self.version:
-            found = Day(self.version, list(self._known(area, day)))
-            self._days[key] = found
-        return found
+        with self._lock:
+            found = self._days.get(key)
+            if found is None or found.version != self.version:
+                found = Day(self.version, list(self._known(area, day)))
+                self._days[key] = found
+            return found
 
     def checklist(self, number: int) -> Checklist | None:
         """One known checklist by the number in its key."""
