@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import requests
 
-from ebird_sandbox.faults import BadRuleError, Faults, from_mapping, from_text
+from ebird_sandbox.app import ENDPOINTS
+from ebird_sandbox.endpoints import Endpoint
+from ebird_sandbox.faults import KINDS, BadRuleError, Faults, from_mapping, from_text
 from ebird_sandbox.process import Sandbox, running_sandbox
 
 KEY = {"X-eBirdApiToken": "any"}
@@ -142,3 +144,43 @@ def test_any_status_can_be_asked_for(sandbox: Sandbox, status: int) -> None:
     (entry,) = answer.json()["errors"]
     assert answer.status_code == status
     assert entry["code"] == f"http.status.{status}"
+
+
+def test_a_hang_that_is_over_hangs_up(sandbox: Sandbox) -> None:
+    fault(sandbox, kind="hang", seconds=0.1)
+    with pytest.raises(requests.RequestException):
+        get(sandbox)
+
+
+PATH = {
+    "r": "US-DC",
+    "speciesCode": "norcar",
+    "locId": "L1000000",
+    "regionType": "subnational1",
+    "parent": "US",
+    "grouping": "merlin",
+    "y": 2026,
+    "m": 5,
+    "d": 17,
+}
+
+
+@pytest.mark.parametrize("fmt", ["csv", "json"])
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+def test_every_fault_works_at_every_endpoint(
+    sandbox: Sandbox, endpoint: Endpoint, fmt: str
+) -> None:
+    (first, *_) = get(sandbox, "/product/lists/US-DC/2026/5/17").json()
+    path = endpoint.path.format_map(PATH | {"subId": first["subId"]})
+    path += f"?lat=38.9&lng=-77&fmt={fmt}"
+    right = get(sandbox, path).content
+    fault(sandbox, script=[*KINDS, "429"], endpoint=endpoint.name, seconds=0.01)
+    for kind in (*KINDS, "429"):
+        if kind in ("hang", "cut"):
+            with pytest.raises(requests.RequestException):
+                get(sandbox, path)
+            continue
+        answer = get(sandbox, path)
+        assert answer.status_code == (429 if kind == "429" else 200)
+        assert (answer.content == right) == (kind in ("slow", "clock-skew")), kind
+    assert get(sandbox, path).content == right

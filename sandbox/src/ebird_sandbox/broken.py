@@ -5,18 +5,21 @@ does what a ``Hit`` says.
 """
 
 import asyncio
+import csv
 import gzip
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.client import responses
+from io import StringIO
+from typing import cast
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ebird_sandbox.faults import Hit
-from ebird_sandbox.replies import ApiError, error_reply, to_json
+from ebird_sandbox.replies import ApiError, csv_text, error_reply, to_json
 
 _EMPTY_STATUSES = (403, 410)
 _CHUNKS = 10
@@ -54,7 +57,9 @@ def broken(hit: Hit, right: Response) -> Response:
     if headers.pop("content-encoding", None):
         body = gzip.decompress(body)
     headers.pop("content-length", None)
-    change = _invalid if hit.kind == "invalid-json" else _changed_json
+    is_csv = headers.get("content-type", "").startswith(("text/csv", "text/plain"))
+    other = _changed_csv if is_csv else _changed_json
+    change = _invalid if hit.kind == "invalid-json" else other
     return Response(change(hit, body), status_code=right.status_code, headers=headers)
 
 
@@ -70,6 +75,9 @@ class Hanging(Response):
         gone = asyncio.ensure_future(_disconnected(receive))
         await asyncio.wait([gone], timeout=self._seconds)
         gone.cancel()
+        # Promised and not sent: the server closes the connection, as it would not without a start.
+        headers = [(b"content-length", b"1")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
 
 
 class Dribbling(Response):
@@ -89,8 +97,8 @@ class Dribbling(Response):
         size = max(1, len(body) // _CHUNKS)
         pieces = [body[i : i + size] for i in range(0, len(body), size)]
         for piece in pieces[: len(pieces) // 2] if self._cut else pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
             await asyncio.sleep(self._seconds / _CHUNKS)
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
         if not self._cut:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -116,6 +124,8 @@ def _changed_json(hit: Hit, body: bytes) -> bytes:
         value: object = json.loads(body)
     except ValueError:
         return body
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return to_json(_changed_codes(hit.kind, cast("list[str]", value)))
     name = hit.fault.field or _some_field(value, hit.luck)
     match hit.kind:
         case "unknown-field":
@@ -125,6 +135,31 @@ def _changed_json(hit: Hit, body: bytes) -> bytes:
         case _:
             _in_rows(value, lambda row: _retype(row, name))
     return to_json(value)
+
+
+def _changed_codes(kind: str, codes: list[str]) -> list[object]:
+    """What the same faults do to a list of bare codes, which have no fields."""
+    match kind:
+        case "unknown-field":
+            return [*codes, {"sandboxField": {"new": True}}]
+        case "missing-field":
+            return [None, *codes[1:]]
+        case _:
+            return [{"value": code} for code in codes]
+
+
+def _changed_csv(hit: Hit, body: bytes) -> bytes:
+    rows = list(csv.reader(StringIO(body.decode())))
+    column = int(hit.luck * 1e6) % len(rows[0]) if rows else 0
+    for row in rows:
+        match hit.kind:
+            case "unknown-field":
+                row.append("sandboxField")
+            case "missing-field":
+                del row[column]
+            case _:
+                row[column] = f"value={row[column]}"
+    return csv_text(rows)
 
 
 def _some_field(value: object, luck: float) -> str:
