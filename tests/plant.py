@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 
-from databox_shared.days import DAYS_TAG
+from databox_shared.days import DAYS_TAG, READ_DATE_TAG
 from databox_shared.settings import Settings
 from databox_workspace.deployment import Deployment
 from databox_workspace.follow import Chain
@@ -20,6 +20,8 @@ from databox_workspace.launch import launch
 from ebird_sandbox.process import Sandbox
 
 CHAIN_SECONDS = 240.0
+# no test may depend on midnight
+READ_DATE = "2026-06-01"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Plant:
             self.deployment.workspace,
             location="ingestion",
             job="daily_ebird_pipeline",
-            tags={DAYS_TAG: days},
+            tags={DAYS_TAG: days, READ_DATE_TAG: READ_DATE},
         )
         chain.begin(run_id)
         return chain, run_id

@@ -89,6 +89,7 @@ def errors(tmp_path_factory: pytest.TempPathFactory) -> str:
         "check lost of consumer is on nowhere, which no location defines",
         "hourly and its upstream checklists have different partitions",
         "ebird_raw/checklists is in a contract of producer, which does not materialize it",
+        "consumer has no sensor raw: nothing answers producer",
     ],
 )
 def test_what_dagster_does_not_see_is_said(errors: str, sentence: str) -> None:

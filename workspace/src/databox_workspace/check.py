@@ -41,6 +41,7 @@ def check_workspace(workspace: Path, edges: Sequence[Edge] = EDGES) -> list[str]
             *_check_errors(graph),
             *_partition_errors(graph),
             *_edge_errors(graph, edges),
+            *_sensor_errors(context, edges),
             *_version_errors(context),
         ]
 
@@ -120,6 +121,14 @@ def _edge_errors(graph: RemoteWorkspaceAssetGraph, edges: Sequence[Edge]) -> Ite
                     f"{key.to_user_string()} is in a contract of {edge.upstream}, "
                     f"which does not materialize it"
                 )
+
+
+def _sensor_errors(context: BaseWorkspaceRequestContext, edges: Sequence[Edge]) -> Iterator[str]:
+    for edge in edges:
+        repositories = context.get_code_location(edge.downstream).get_repositories().values()
+        names = {sensor.name for found in repositories for sensor in found.get_sensors()}
+        if edge.name not in names:
+            yield f"{edge.downstream} has no sensor {edge.name}: nothing answers {edge.upstream}"
 
 
 def _version_errors(context: BaseWorkspaceRequestContext) -> Iterator[str]:

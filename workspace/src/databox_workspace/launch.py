@@ -1,4 +1,4 @@
-"""Launching a job of a code location from outside: the one place that uses Dagster's inner API.
+"""Launching a job of a code location from outside, by Dagster's inner API.
 
 Dagster's public ways are a running webserver (GraphQL) and `dagster job launch`, which imports
 everything anew in another process. This does what that command does, on servers that already run.
