@@ -21,7 +21,8 @@ DAILY_TAG = "databox/daily"
 READ_DATE_TAG = "databox/read_date"
 """The local date (ISO) that a run is for. A run with the same one decides and reads the same."""
 
-daily_partitions = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat())
+# today too: east of Greenwich a day is over before UTC has reached its end
+daily_partitions = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), end_offset=1)
 """Local calendar days of observation; the same definition on both sides of every edge."""
 
 
