@@ -13,6 +13,7 @@ from ebird_sandbox import edits, sightings, totals
 from ebird_sandbox.areas import with_rates
 from ebird_sandbox.checklists import Checklist
 from ebird_sandbox.regions import Regions
+from ebird_sandbox.rows import hotspot_row
 from ebird_sandbox.scopes import Circle, Scope, around, location_scope, region_scope
 from ebird_sandbox.sightings import Filters
 from ebird_sandbox.truth import truth_of_checklist
@@ -271,3 +272,12 @@ def test_days_are_the_same_whatever_was_asked_before(seed: int, day: date) -> No
 
 def told(world: World, checklists: list[Checklist]) -> list[dict[str, object]]:
     return [truth_of_checklist(world, checklist) for checklist in checklists]
+
+
+def test_a_hotspot_that_nobody_visits_is_listed_without_a_latest_date() -> None:
+    quiet = World(7, today_at_noon(date(2026, 5, 20)), with_rates(None, {"VA-": 0}))
+    scope = region_scope(quiet, REGIONS, "VA-")
+    rows = [hotspot_row(hotspot) for hotspot in totals.hotspots(quiet, scope, None)]
+    assert rows
+    assert not any("latestObsDt" in row for row in rows)
+    assert not list(totals.hotspots(quiet, scope, 30))

@@ -123,7 +123,7 @@ def hotspots(world: World, scope: Scope, back: int | None) -> Iterator[HotspotTo
             continue
         counted = totals[location.area.code]
         latest = counted.latest(location)
-        if latest is not None and latest >= since:
+        if back is None or (latest is not None and latest >= since):
             species = [t for t in world.species_of(location) if t.category == "species"]
             yield HotspotTotals(location, latest, len(species), counted.checklists(location))
 

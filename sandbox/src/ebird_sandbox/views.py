@@ -90,8 +90,7 @@ class Views:
         }
         if checklist.obs_time is not None:
             form["obsTime"] = checklist.obs_time
-        # Unlike other times, this one says midnight where there is none.
-        form["isoObsDate"] = f"{checklist.day} {checklist.obs_time or '00:00'}"
+        form["isoObsDate"] = checklist.obs_dt
         form["subID"] = checklist.sub_id
         form["loc"] = self.location(location) | {
             "locName": location.name,
