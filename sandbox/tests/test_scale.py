@@ -36,3 +36,13 @@ def test_others_are_answered_while_a_long_answer_is_made() -> None:
         ready, _, _ = select([long.sock], [], [], 0)
         assert not ready, "the long answer was made first"
         assert long.getresponse().status == 200
+
+
+def test_it_stops_at_once_even_in_the_middle_of_a_long_answer() -> None:
+    with running_sandbox(today=TODAY, extra=["--checklists-per-day", "US-DC=20000"]) as sandbox:
+        long = HTTPConnection(urlsplit(sandbox.url).netloc)
+        long.request("GET", "/v2/data/obs/US-DC/recent?back=30&key=any")
+        assert requests.get(f"{sandbox.url}/ref/taxonomy/versions", timeout=30).ok
+        sandbox.process.terminate()
+        assert sandbox.process.wait(timeout=10) == 0
+        long.close()

@@ -4,13 +4,13 @@ It is not part of the eBird API and is there only if asked for. Every answer is 
 that makes no sense gets 400 with a sentence. This module must never be reachable by default.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import date, datetime, time, timedelta
 from typing import cast
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -65,7 +65,11 @@ class Admin:
             ("DELETE", "/requests", self.clear_requests),
         ]
         return [
-            Route("/admin" + path, self._served(handler), methods=[method])
+            Route(
+                "/admin" + path,
+                self._served(handler, of_the_world=path not in ("/faults", "/requests")),
+                methods=[method],
+            )
             for method, path, handler in handlers
         ]
 
@@ -208,21 +212,21 @@ class Admin:
         self._log.clear()
         return self.requests(request, said)
 
-    def _served(self, handler: Callable[[Request, Said], Json]) -> Callable[[Request], object]:
+    def _served(
+        self, handler: Callable[[Request, Said], Json], *, of_the_world: bool
+    ) -> Callable[[Request], object]:
         async def answer(request: Request) -> Response:
-            lock = self._api.lock
-            # In a thread, so that nobody else waits with this order for what is being derived.
-            body = await request.body()
-            await run_in_threadpool(lock.acquire)
             try:
+                body = await request.body()
                 said = _mapping(json.loads(body)) if body else {}
-                return JSONResponse(handler(request, said))
+                if not of_the_world:
+                    return JSONResponse(handler(request, said))
+                loop, worker = asyncio.get_running_loop(), self._api.worker
+                return JSONResponse(await loop.run_in_executor(worker, handler, request, said))
             except (ValueError, TypeError, OverflowError) as error:
                 return JSONResponse({"error": str(error)}, status_code=400)
             except ApiError as error:
                 return JSONResponse({"error": error.title}, status_code=400)
-            finally:
-                lock.release()
 
         return answer
 

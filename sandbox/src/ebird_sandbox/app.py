@@ -3,13 +3,13 @@
 This module must never let a traceback out, and must never know what an endpoint answers.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -122,7 +122,8 @@ class _Desk:
         begin = perf_counter()
         try:
             if endpoint.many_days:
-                answer = await run_in_threadpool(self._derived, endpoint, request)
+                loop, worker = asyncio.get_running_loop(), self.api.worker
+                answer = await loop.run_in_executor(worker, endpoint.handler, self.api, request)
             else:
                 answer = endpoint.handler(self.api, request)
         except ApiError as error:
@@ -130,10 +131,6 @@ class _Desk:
         if perf_counter() - begin > WORTH_SECONDS:
             self.remembered.keep(state, words, answer)
         return answer
-
-    def _derived(self, endpoint: Endpoint, request: Request) -> Response:
-        with self.api.lock:
-            return endpoint.handler(self.api, request)
 
     def _opens(self, request: Request) -> bool:
         key = request.headers.get(KEY_HEADER) or request.query_params.get("key")

@@ -4,8 +4,8 @@ This module holds the vocabulary that the endpoint modules are written in; no en
 """
 
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Lock
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,8 +23,8 @@ class Api:
 
     world: World
     regions: Regions = field(default_factory=Regions)
-    lock: Lock = field(default_factory=Lock)
-    """Held by a thread that derives an answer from the world, and by whoever changes the world."""
+    worker: Executor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
+    """One thread, in which the world is changed and long answers are made, one after the other."""
 
     @property
     def views(self) -> Views:
@@ -50,7 +50,7 @@ class Endpoint:
     command: str = "requestCmd"
     """What eBird calls that which it reads the parameters into; errors about a field name it."""
     many_days: bool = False
-    """Whether an answer may need many days, so that it is made in a thread: others go on."""
+    """Whether an answer may need many days, so that it is made by the worker: others go on."""
 
 
 def sub_number_of(sub_id: str) -> int:

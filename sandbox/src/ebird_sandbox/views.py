@@ -160,6 +160,8 @@ class Views:
             form["effortDistanceEnteredUnit"] = "mi" if american else "km"
         if checklist.area_ha is not None:
             form["effortAreaHa"] = checklist.area_ha
+        # The app names its unit of area with any distance, even if no area was given.
+        if checklist.distance_km is not None or checklist.area_ha is not None:
             form["effortAreaEnteredUnit"] = "ac" if american else "ha"
         return form | {
             "subnational1Code": checklist.area.code,
