@@ -106,6 +106,11 @@ def test_hotspots(ask: Callable[..., Any]) -> None:
     hold_to(info, LOCATION)
 
 
+def test_hotspots_are_listed_by_name(ask: Callable[..., Any]) -> None:
+    names = [row["locName"].casefold() for row in ask("/ref/hotspot/US-DC", fmt="json")]
+    assert names == sorted(names)
+
+
 def test_leaders(ask: Callable[..., Any]) -> None:
     hold_to(ask(f"/product/top100/US/{DAY}"), LEADER)
 

@@ -115,12 +115,11 @@ def species_list(world: World, scope: Scope) -> list[str]:
 
 
 def hotspots(world: World, scope: Scope, back: int | None) -> Iterator[HotspotTotals]:
-    """The hotspots with their totals; with ``back``, those visited in so many days."""
+    """The hotspots by name, with their totals; with ``back``, those visited in so many days."""
     since = str(world.today - timedelta(days=back)) if back is not None else ""
     totals = {area: AllTime(world, area) for area in scope.areas}
-    for location in scope.places(world):
-        if not location.is_hotspot:
-            continue
+    public = (location for location in scope.places(world) if location.is_hotspot)
+    for location in sorted(public, key=lambda place: (place.name.casefold(), place.number)):
         counted = totals[location.area.code]
         latest = counted.latest(location)
         if back is None or (latest is not None and latest >= since):
