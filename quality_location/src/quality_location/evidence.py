@@ -17,13 +17,17 @@ from databox_shared.contracts import MARTS, Table, contract
 from databox_shared.settings import Settings
 from databox_shared.snapshots import Snapshot
 from quality_location.checks import relation
+from quality_location.domain import COMPLETE_SHARE
 from quality_location.evaluate import Outcome
 from quality_location.history import SCORECARD, Recorded, outcome_word
+from quality_location.plots import Bar, columns, rows
 from quality_location.release import Release, most_reported_species
 from quality_location.warehouse import Held
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+DAYS_PLOTTED = 60
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,9 @@ def check_result(outcome: Outcome, held: Held) -> dg.AssetCheckResult:
         metadata["sample"] = dg.MetadataValue.md(outcome.sample)
     if outcome.failing_by_day:
         metadata["failing_by_day"] = dg.MetadataValue.json(dict(outcome.failing_by_day))
+        newest = list(outcome.failing_by_day.items())[-DAYS_PLOTTED:]
+        bars = [Bar(day, count, bad=True) for day, count in newest]
+        metadata["failing_by_day_plot"] = dg.MetadataValue.md(columns("Failing rows by day", bars))
     is_error = outcome.blocks if outcome.failing_rows else outcome.check.blocking
     severity = dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(
@@ -113,9 +120,17 @@ def _birds(connection: "DuckDBPyConnection") -> dict[str, dg.MetadataValue]:
         "sum(num_checklists) / nullif(sum(stats_checklists), 0) "
         f"FROM {totals} WHERE {week.format(totals)}"
     ).fetchall()
+    most = seen[:10]
     lines = ["| species | checklists | birds |", "|---|--:|--:|"]
-    lines += [f"| {name} | {count:,} | {birds:,} |" for name, count, birds in seen[:10]]
+    lines += [f"| {name} | {count:,} | {birds:,} |" for name, count, birds in most]
     metadata: dict[str, dg.MetadataValue] = {
+        "checklists_by_day": dg.MetadataValue.md(_checklists_by_day(connection, totals)),
+        "most_reported_species": dg.MetadataValue.md(
+            rows(
+                "The most reported species of the last 7 days, in checklists",
+                [Bar(name, count) for name, count, _ in most],
+            )
+        ),
         "top_species": dg.MetadataValue.text(most_reported_species(connection)),
         "seen_in_7_days": dg.MetadataValue.md("\n".join(lines)),
         "species_in_7_days": dg.MetadataValue.int(len(seen)),
@@ -124,6 +139,22 @@ def _birds(connection: "DuckDBPyConnection") -> dict[str, dg.MetadataValue]:
     if completeness is not None:
         metadata["completeness_of_7_days"] = dg.MetadataValue.float(completeness)
     return metadata
+
+
+def _checklists_by_day(connection: "DuckDBPyConnection", totals: str) -> str:
+    # where eBird was not asked, nothing says that a day is incomplete
+    days = connection.execute(
+        "SELECT obs_date::VARCHAR, sum(num_checklists)::BIGINT, "
+        "coalesce(sum(stats_checklists), 0)::BIGINT, "
+        "coalesce(sum(num_checklists) FILTER (stats_checklists IS NOT NULL) "
+        f"< {COMPLETE_SHARE} * sum(stats_checklists), false) FROM {totals} "
+        f"GROUP BY obs_date ORDER BY obs_date DESC LIMIT {DAYS_PLOTTED}"
+    ).fetchall()
+    return columns(
+        "Checklists by day; grey: missing of those that eBird counts; "
+        f"orange: less than {COMPLETE_SHARE:.0%} are there",
+        [Bar(day, loaded, of=counted, bad=bad) for day, loaded, counted, bad in reversed(days)],
+    )
 
 
 def source_in_words(held: Held) -> str:
@@ -143,6 +174,7 @@ def table_metadata(
         "databox/snapshot_id": dg.MetadataValue.int(published.id),
     }
     if table == SCORECARD:
+        metadata["scorecard_by_owner"] = dg.MetadataValue.md(_scorecard_by_owner(recorded))
         lines = [
             "| table | owner | checks | warned | failed | runs passed |",
             "|---|---|--:|--:|--:|--:|",
@@ -154,6 +186,23 @@ def table_metadata(
         ]
         metadata["scorecard"] = dg.MetadataValue.md("\n".join(lines))
     return metadata
+
+
+def _scorecard_by_owner(recorded: Recorded) -> str:
+    counts: dict[str, Counter[str]] = {}
+    for row in recorded.scorecard:
+        numbers = {name: int(row[name]) for name in ("checks", "warned", "failed")}
+        good = int(not row["failed"])
+        counts.setdefault(str(row["owner"]), Counter()).update(numbers, tables=1, good=good)
+    lines = [
+        "| owner | tables | without a failure | checks | warned | failed |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    lines += [
+        f"| {owner} | {n['tables']} | {n['good']} | {n['checks']} | {n['warned']} | {n['failed']} |"
+        for owner, n in sorted(counts.items())
+    ]
+    return "\n".join(lines)
 
 
 def status(run: Run, recorded: Recorded, release: Release) -> dict[str, Any]:
