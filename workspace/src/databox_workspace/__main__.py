@@ -53,7 +53,10 @@ def pipeline(days: str | None, verbose: bool) -> None:
     console = Console()
     try:
         is_released = run_pipeline(console, load_settings(), days=days, is_verbose=verbose)
-    except (ChainFailedError, ServerError, StalledError, SettingsError) as error:
+    except SettingsError as error:
+        say(console, f"Failed: {error}", style="bold red")
+        sys.exit(1)
+    except (ChainFailedError, ServerError, StalledError) as error:
         say(console, f"\nFailed: {error}", style="bold red")
         say(console, "Look at it with: uv run task dagster:dev, then http://127.0.0.1:3000/runs")
         sys.exit(1)

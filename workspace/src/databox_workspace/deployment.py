@@ -50,6 +50,11 @@ class Server:
             msg = f"{self.name} ended with code {code}; {self.log} ends with:\n" + "\n".join(words)
             raise ServerError(msg)
 
+    def ask_to_stop(self) -> None:
+        """Let it begin to stop, without waiting."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -62,6 +67,11 @@ class Deployment:
         """Raise `ServerError` if any server has ended."""
         for server in self.servers:
             server.check()
+
+    def ask_to_stop(self) -> None:
+        """Let all servers begin to stop at once; each is waited for where it was started."""
+        for server in self.servers:
+            server.ask_to_stop()
 
 
 @contextmanager
@@ -109,7 +119,11 @@ def daemon(home: Home, servers: Deployment) -> Generator[Deployment]:
     command = [sys.executable, "-m", "dagster._daemon", "run", "--workspace", workspace]
     try:
         with supervised("daemon", command, home) as server:
-            yield Deployment(servers.workspace, [*servers.servers, server])
+            everything = Deployment(servers.workspace, [*servers.servers, server])
+            try:
+                yield everything
+            finally:
+                everything.ask_to_stop()
     finally:
         forget_daemon()
 
@@ -148,11 +162,11 @@ def supervised(
             # held for as long as anything of the deployment lives
             pass_fds=(home.lock_descriptor,),
         )
+    server = Server(name, process, log)
     try:
-        yield Server(name, process, log)
+        yield server
     finally:
-        if process.stdin is not None:
-            process.stdin.close()
+        server.ask_to_stop()
         process.wait()
 
 

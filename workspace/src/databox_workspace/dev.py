@@ -30,10 +30,16 @@ def run_dev(console: Console, settings: Settings, *, host: str, port: int) -> in
             url = stack.enter_context(sandbox_if_needed(settings, home, port=SANDBOX_PORT))
             if url:
                 say(console, f"No EBIRD_API_TOKEN: generated birds from the sandbox at {url}")
-        say(console, f"The UI will be at http://{host}:{port} (Ctrl-C stops everything)")
+        say(console, f"eBird's API is asked at {load_settings().api_url}")
+        say(
+            console,
+            f"The UI will be at http://{host}:{port} in half a minute; Ctrl-C stops everything",
+        )
         command = [
             *(sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml"),
             *("--host", host, "--port", str(port)),
+            # sensors look every few seconds; what they skip is in the UI
+            *("--log-level", "warning"),
         ]
         stack.callback(forget_daemon)
         server = stack.enter_context(supervised("dagster dev", command, home, output=sys.stdout))

@@ -6,6 +6,7 @@ locations' own sensors start their runs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -191,7 +192,10 @@ class Chain:
                 while error is not None and error.cause is not None:
                     error = error.cause
                 if error is not None:
-                    return f"{error.message.strip()} (run {run.run_id})"
+                    # the sentence is for people; the class is in the log
+                    words = error.message.strip()
+                    sentence = re.sub(rf"^[\w.]*\b{re.escape(error.cls_name or '')}: ", "", words)
+                    return f"{sentence} (run {run.run_id})"
             sentence = event.message or sentence
         return f"{sentence} (run {run.run_id})"
 

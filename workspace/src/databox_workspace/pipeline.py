@@ -68,7 +68,7 @@ def run_pipeline(
     """
     began = time.monotonic()
     watch = Stopwatch()
-    with ExitStack() as stack:
+    with ExitStack() as stack, _words_on_interrupt(console):
         with watch.phase("prepare the Dagster home"):
             home = stack.enter_context(dagster_home(settings, say=partial(say, console)))
             instance = stack.enter_context(dg.DagsterInstance.get())
@@ -98,6 +98,15 @@ def run_pipeline(
         say(console, f"\nNo new release: {report.get('why', 'a check failed')}", style="bold red")
         return False
     return True
+
+
+@contextmanager
+def _words_on_interrupt(console: Console) -> Generator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(console, "\nStopping the servers; this takes some seconds")
+        raise
 
 
 def _deploy(

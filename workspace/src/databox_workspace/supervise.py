@@ -26,8 +26,9 @@ def main(command: list[str]) -> None:
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     threading.Thread(target=_end_with_starter, args=(server,), daemon=True).start()
     code = server.wait()
-    sys.stderr.write(f"{command[0]} ended with code {code}\n")
-    sys.stderr.flush()
+    if code:
+        sys.stderr.write(f"{command[0]} ended with code {code}\n")
+        sys.stderr.flush()
     # the group is our own session: this ends run workers that are left, and us
     os.killpg(0, signal.SIGKILL)
 

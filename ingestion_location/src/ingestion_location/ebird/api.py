@@ -288,6 +288,8 @@ def _check_status(url: str, response: requests.Response) -> None:
         raise _RetryError(msg, _retry_after(response.headers.get("Retry-After")))
     if status in {404, 410}:
         raise GoneError(msg)
+    if "matching region type" in said:
+        msg = f"eBird knows no such region: {url}; check EBIRD_REGIONS"
     raise EbirdError(msg)
 
 

@@ -33,7 +33,7 @@ WITH comparable AS (
     region_code,
     week,
     COUNT(sub_id) AS checklists,
-    SUM(duration_minutes) / 60 AS hours
+    SUM(duration_minutes::DECIMAL(18, 6)) /* a sum of floats depends on the order of its rows, and the same data must give the same file */::DOUBLE / 60 AS hours
   FROM comparable
   GROUP BY
     region_code,
