@@ -25,16 +25,17 @@ def test_what_was_published_while_quality_was_away_is_checked_once_and_released(
     _announce(world, world.publish(), DAYS[0])
     [first], cursor = _tick(world, None)
     world.check(tags=first.tags)
+    published: list[Snapshot] = []
     for birds, day in enumerate(DAYS, start=8):
         _count_birds(world, birds)
-        newest = world.publish()
-        _announce(world, newest, day)
+        published.append(world.publish())
+        _announce(world, published[-1], day)
+    newest = published[-1]
     # ingestion goes on: without a reader its snapshots would be deleted
     built_from = newest.upstream["ingestion"]
     world.run_sql("ingestion", "DELETE FROM stored.ebird_raw__checklists")
-    for _ in range(KEEP + 1):
-        latest = _publish_raw(world.settings)
-    assert latest.id - built_from > KEEP
+    later = [_publish_raw(world.settings) for _ in range(KEEP + 1)]
+    assert later[-1].id - built_from > KEEP
 
     [request], cursor = _tick(world, cursor)
     assert parse_days(request.tags[DAYS_TAG]) == list(DAYS)
