@@ -1,6 +1,7 @@
 """Single checks, asked directly: what they let through and what they do not."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +25,8 @@ def ask(world: "World", name: str, now: datetime = END_OF_DAYS) -> Outcome:
     table, _, wanted = name.partition(":")
     [check] = [c for c in CHECKS if (c.table.full_name, c.name) == (table, wanted)]
     resource = DuckDBResource(database=":memory:")
-    with held_snapshots(world.settings) as held, attached(resource, held) as connection:
+    settings = world.settings
+    with held_snapshots(settings) as held, attached(resource, settings, held) as connection:
         for statement in private_values_sql():
             connection.execute(statement)
         broken = broken_tables(connection, [check.table])
@@ -124,3 +126,22 @@ def test_what_is_public_elsewhere_is_not_private(world: "World") -> None:
     world.publish()
     assert ask(world, "ebird.species_daily:no_private_place_or_person").passed
     assert ask(world, "ebird.hotspot_ranking:no_private_place_or_person").passed
+
+
+def test_a_scan_that_does_not_fit_into_memory_goes_on_beside_the_data(
+    world: "World", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    spill = world.settings.hidden_dir / "quality" / "spill"
+    spill.parent.mkdir()
+    resource = DuckDBResource(database=":memory:")
+    settings = world.settings
+    with held_snapshots(settings) as held, attached(resource, settings, held) as connection:
+        connection.execute("SET threads = 1; SET memory_limit = '40MB'")
+        assert not spill.exists()
+        connection.execute(
+            "SELECT count(*) OVER (PARTITION BY key) > 1 AS twice "
+            "FROM (SELECT (range * 7919 % 1000003)::VARCHAR AS key FROM range(1000000))"
+        )
+        assert spill.exists()
+    assert not (tmp_path / ".tmp").exists()

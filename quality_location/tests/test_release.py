@@ -195,7 +195,8 @@ def _count_birds(world: "World", number: int) -> None:
 
 def _release(world: "World", now: datetime) -> "Release":
     resource = DuckDBResource(database=":memory:")
-    with held_snapshots(world.settings) as held, attached(resource, held) as connection:
+    settings = world.settings
+    with held_snapshots(settings) as held, attached(resource, settings, held) as connection:
         facts = Facts(now, "r" * 36, "test", held.ids, {})
         return make_release(connection, world.settings, facts)[0]
 

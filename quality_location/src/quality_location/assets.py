@@ -119,7 +119,7 @@ def data_quality(
     with (
         writing(settings, "quality", on_wait=context.log.info) as writer,
         held_snapshots(settings) as held,
-        attached(duckdb, held) as connection,
+        attached(duckdb, settings, held) as connection,
     ):
         context.log.info(
             "checking snapshot %d of transform, built from snapshot %d of ingestion",

@@ -67,10 +67,18 @@ def held_snapshots(settings: Settings) -> Generator[Held]:
 
 
 @contextmanager
-def attached(duckdb: DuckDBResource, held: Held) -> Generator["DuckDBPyConnection"]:
-    """A connection that sees the snapshots as catalogs `ingestion` and `transform`."""
+def attached(
+    duckdb: DuckDBResource, settings: Settings, held: Held
+) -> Generator["DuckDBPyConnection"]:
+    """A connection that sees the snapshots as catalogs `ingestion` and `transform`.
+
+    What does not fit into memory goes into a folder beside the data while a query needs it.
+    """
+    spill = settings.hidden_dir / "quality" / "spill"
     with duckdb.get_connection() as connection:
         try:
+            # else it is the working directory of whoever started the run
+            connection.execute(f"SET temp_directory = {literal(str(spill))}")
             connection.execute(held.attach_sql)
             yield connection
         finally:
