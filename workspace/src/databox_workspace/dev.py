@@ -9,7 +9,7 @@ from functools import partial
 
 from rich.console import Console
 
-from databox_shared.settings import SANDBOX_PORT, Settings, load_settings, project_root
+from databox_shared.settings import SANDBOX_PORT, Settings, load_settings
 from databox_workspace.deployment import ServerError, sandbox_if_needed, supervised
 from databox_workspace.home import dagster_home, forget_daemon
 from databox_workspace.screen import say
