@@ -5,6 +5,7 @@ snapshot and only then announces what it made. Definitions come from the manifes
 contracts; SQLMesh is imported inside the op.
 """
 
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from transform_location.models import Models
 
     Log = Callable[[str], None]
+
+# code references are what Dagster offers for this; its notice would stand in every log
+warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*CodeReference")
 
 GROUPS = {STAGING: "sqlmesh_staging", MARTS: "sqlmesh_marts"}
 POOL = "transform_duckdb"
