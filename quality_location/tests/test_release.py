@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -153,15 +155,12 @@ _STEPS = ["_write_database", "write_page", "_force_to_disk", "_point", "_replace
 @pytest.mark.slow
 @pytest.mark.parametrize("step", _STEPS)
 def test_killed_at_any_step_the_release_is_the_old_or_the_new_one(
-    released_world: "World", step: str
+    released_world: "World", die_in: Callable[[str], int], step: str
 ) -> None:
     world = released_world
     old = world.release
     _count_birds(world, 9)
-    dying = subprocess.run(
-        [sys.executable, "-c", _DIE_IN, step], capture_output=True, text=True, check=False
-    )
-    assert dying.returncode == -signal.SIGKILL, dying.stderr
+    assert die_in(step) == -signal.SIGKILL
     counted = world.query("SELECT DISTINCT birds_counted FROM ebird.species_daily")
     assert counted == ([(6,)] if world.release.folder == old.folder else [(9,)])
 
@@ -172,19 +171,52 @@ def test_killed_at_any_step_the_release_is_the_old_or_the_new_one(
     assert not [name for name in leftovers if name.startswith(".")]
 
 
+@pytest.fixture(scope="module")
+def die_in() -> Iterator[Callable[[str], int]]:
+    """Runs the job in a process that is killed after a step of the release; tells its exit code."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _DIE_IN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+
+        def _die_in(step: str) -> int:
+            print(step, os.environ["DATABASE_URL"], file=parent.stdin, flush=True)
+            return int(parent.stdout.readline()) if parent.stdout else 0
+
+        yield _die_in
+
+
+# the parent imports once for all steps: that takes longer than a run
 _DIE_IN = """
 import os, signal, sys
+import dagster as dg, duckdb, jinja2
 from quality_location import release
 from quality_location.definitions import definitions
 
-step = getattr(release, sys.argv[1])
+job = definitions.resolve_job_def("data_quality_checks")
+dg.DagsterInstance.ephemeral().dispose()
 
-def die(*args, **kwargs):
-    result = step(*args, **kwargs)
-    os.kill(os.getpid(), signal.SIGKILL)
+def run_and_die(name):
+    step = getattr(release, name)
 
-setattr(release, sys.argv[1], die)
-definitions.resolve_job_def("data_quality_checks").execute_in_process()
+    def die(*args, **kwargs):
+        step(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(release, name, die)
+    job.execute_in_process()
+
+for line in sys.stdin:
+    name, url = line.split()
+    child = os.fork()
+    if not child:
+        os.environ["DATABASE_URL"] = url
+        try:
+            run_and_die(name)
+        finally:
+            os._exit(1)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
