@@ -97,7 +97,9 @@ SELECT
     max(obs_date) AS last_seen,
     max(obs_date) FILTER (days_away > 21 OR (days_away IS NULL AND obs_date > begin + 21))
         AS arrived,
-    max(obs_date) <= any_value(newest) - 7 AND count(*) FILTER (
+    any_value(begin) <= any_value(newest) - 27
+    AND max(obs_date) <= any_value(newest) - 7
+    AND count(*) FILTER (
         obs_date > newest - 28 AND obs_date <= newest - 7
     ) >= {SETTLED_DAYS} AS departed
 FROM reports JOIN page_days USING (region_code, obs_date) JOIN weeks USING (region_code)
