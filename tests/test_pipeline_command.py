@@ -101,7 +101,7 @@ def test_ctrl_c_leaves_no_process_behind_and_the_next_run_goes_on(tmp_path: Path
                 break
         rest = process.stdout.read()
     assert process.returncode == 130, rest
-    assert "Nothing is left running" in rest
+    assert "What this command started has stopped" in rest
     assert not list(processes_of(tmp_path))
     done = run(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
