@@ -7,7 +7,7 @@ Dagster's ranges have no gaps. Code asks `run_days` and never looks at the three
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 import dagster as dg
@@ -73,8 +73,3 @@ def run_days(context: dg.AssetExecutionContext) -> list[date] | None:
         return [date.fromisoformat(key) for key in context.partition_keys]
     tag = context.run.tags.get(DAYS_TAG)
     return parse_days(tag) if tag is not None else None
-
-
-def partition_days(keys: Sequence[str]) -> set[date]:
-    """Partition keys of `daily_partitions` as dates."""
-    return {date.fromisoformat(key) for key in keys}
