@@ -11,12 +11,16 @@ from databox_shared.contracts import MARTS, RAW, STAGING, contract
 
 @dataclass(frozen=True)
 class Edge:
-    """What `downstream` answers: every materialization of a table of `contracts`."""
+    """What `downstream` answers: every materialization of a table of `contracts`.
+
+    `also_reads` are contracts that its runs read beside them, without being started by them.
+    """
 
     name: str
     upstream: str
     downstream: str
     contracts: tuple[str, ...]
+    also_reads: tuple[str, ...] = ()
 
     @property
     def keys(self) -> list[dg.AssetKey]:
@@ -27,6 +31,11 @@ class Edge:
 
 
 INGESTION_TO_TRANSFORM = Edge("ingestion_to_transform", "ingestion", "transform", (RAW,))
-TRANSFORM_TO_QUALITY = Edge("transform_to_quality", "transform", "quality", (STAGING, MARTS))
+TRANSFORM_TO_QUALITY = Edge(
+    "transform_to_quality", "transform", "quality", (STAGING, MARTS), also_reads=(RAW,)
+)
 
 EDGES = (INGESTION_TO_TRANSFORM, TRANSFORM_TO_QUALITY)
+
+RELEASED = (MARTS,)
+"""The contracts whose tables people get."""

@@ -51,10 +51,12 @@ class Snapshot:
 
     def check_readable(self, contract_name: str) -> None:
         """Raise `ContractError` unless this location can read that schema of the snapshot."""
-        contract(contract_name).check_readable(
-            self.contracts.get(contract_name),
-            source=f"snapshot {self.id} of {self.location}",
-        )
+        version = self.contracts.get(contract_name)
+        source = f"snapshot {self.id} of {self.location}"
+        if version is None:
+            held = ", ".join(f"{name} {held}" for name, held in self.contracts.items())
+            source += f", which holds {held or 'no contract'},"
+        contract(contract_name).check_readable(version, source=source)
 
 
 _MANIFEST = {item.name for item in fields(Snapshot)} - {"path"}

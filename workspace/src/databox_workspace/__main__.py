@@ -104,5 +104,34 @@ def check() -> None:
     sys.exit(1 if errors else 0)
 
 
+@main.command()
+@click.option("--against", metavar="REV", help="Compare with this revision, not the main branch.")
+def contract_check(against: str | None) -> None:
+    """Check that every changed contract has the version that its change asks for.
+
+    Breaking needs a new major version, more or a stricter promise a minor one, words a patch.
+    Exit code 0: so it is. 1: it is not. 3: there was nothing to compare with, and nothing is
+    known (only without --against: a revision that was named must be there).
+    """
+    from databox_shared.contracts import ContractError
+    from databox_workspace.contract_check import check_contracts, report
+    from databox_workspace.revisions import RevisionError, base_revision
+
+    root = project_root()
+    try:
+        base = base_revision(root, against)
+    except RevisionError as error:
+        click.echo(f"The contracts were NOT compared: {error}", err=True)
+        sys.exit(1 if against else 3)
+    try:
+        verdicts = check_contracts(root, base)
+    except ContractError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"The contracts, compared with revision {base[:9]}:")
+    for line in report(verdicts):
+        click.echo(line)
+    sys.exit(1 if any(verdict.error for verdict in verdicts) else 0)
+
+
 if __name__ == "__main__":
     main()

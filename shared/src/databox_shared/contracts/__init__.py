@@ -8,6 +8,7 @@ derived from here and must not describe it again.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -107,11 +108,11 @@ class Contract:
     @property
     def major(self) -> int:
         """Versions with the same major number can be read by the same consumer."""
-        return int(self.version.partition(".")[0])
+        return version_numbers(self.version)[0]
 
     def check_readable(self, version: str | None, *, source: str) -> None:
         """Raise `ContractError` unless data written under `version` can be read with this one."""
-        if version is None or int(version.partition(".")[0]) != self.major:
+        if version is None or version_numbers(version)[0] != self.major:
             said = f"version {version}" if version else "no version"
             msg = (
                 f"{source} was handed over under {said} of the contract {self.name}, "
@@ -119,6 +120,15 @@ class Contract:
                 f"behind, then run again"
             )
             raise ContractError(msg)
+
+
+def version_numbers(version: str) -> tuple[int, int, int]:
+    """`1.4.0` → `(1, 4, 0)`. Raises `ContractError` for anything else."""
+    found = re.fullmatch(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})", version)
+    if found is None:
+        msg = f"{version!r} is not a version of a contract: write major.minor.patch, like 1.4.0"
+        raise ContractError(msg)
+    return int(found[1]), int(found[2]), int(found[3])
 
 
 @cache
@@ -153,6 +163,7 @@ def parse_contract(text: str) -> Contract:
         raise ContractError(msg) from error
     name = _need(document.name, "the contract has no name")
     version = _need(document.version, f"{name} has no version")
+    version_numbers(version)
     team = document.team
     owner = _need(
         team.name if team is not None and not isinstance(team, list) else None,
