@@ -104,8 +104,23 @@ def check() -> None:
     sys.exit(1 if errors else 0)
 
 
+def _revision(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> str | None:
+    # CI says nothing, or zeros, where a branch has no commit before
+    return value if value and value.strip("0") else None
+
+
+_AGAINST = click.option(
+    "--against",
+    metavar="REV",
+    callback=_revision,
+    help="Compare with where HEAD left this revision, not the main branch.",
+)
+
+
 @main.command()
-@click.option("--against", metavar="REV", help="Compare with this revision, not the main branch.")
+@_AGAINST
 def contract_check(against: str | None) -> None:
     """Check that every changed contract has the version that its change asks for.
 
@@ -131,6 +146,33 @@ def contract_check(against: str | None) -> None:
     for line in report(verdicts):
         click.echo(line)
     sys.exit(1 if any(verdict.error for verdict in verdicts) else 0)
+
+
+@main.command()
+@_AGAINST
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON, as CI reads it.")
+def ci_changed(against: str | None, as_json: bool) -> None:
+    """Say which locations must be tested for what has changed.
+
+    Whatever cannot be told is tested: in a copy without that revision, everything.
+    """
+    from databox_workspace.revisions import RevisionError, base_revision
+    from databox_workspace.watch import select, select_all
+
+    root = project_root()
+    try:
+        base = base_revision(root, against)
+        selection, why = select(root, base), f"Compared with revision {base[:9]}:"
+    except RevisionError as error:
+        selection, why = select_all(root), f"Everything is tested: {error}"
+    if as_json:
+        click.echo(why, err=True)
+        click.echo(selection.as_json())
+        return
+    click.echo(why)
+    for name, files in {**selection.locations, "across them": selection.across}.items():
+        rest = f" and {len(files) - 3} more" if len(files) > 3 else ""  # noqa: PLR2004
+        click.echo(f"  {name:12} {'tested: ' + ', '.join(files[:3]) + rest if files else 'not'}")
 
 
 if __name__ == "__main__":
