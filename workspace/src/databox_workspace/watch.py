@@ -105,7 +105,7 @@ def copied_paths(dockerfile: str, name: str) -> set[str]:
 
 
 def _is_within(path: str, folder: str, location: Location) -> bool:
-    if folder != "." and path != folder and not path.startswith(f"{folder}/"):
+    if folder not in (".", path) and not path.startswith(f"{folder}/"):
         return False
     # another package's tests are not run with this location's
     return folder == location.folder or not path.startswith(f"{folder}/tests/")
