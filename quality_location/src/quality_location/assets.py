@@ -6,6 +6,7 @@ away. A withheld release is an answer and does not fail the run; whatever goes w
 does, and then nothing is released.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +16,13 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from databox_shared.contracts import Table, contract
+from databox_shared.days import daily_partitions, run_days
 from databox_shared.edges import TRANSFORM_TO_QUALITY
 from databox_shared.handoff import begin
 from databox_shared.settings import Settings, load_settings
 from databox_shared.snapshots import writing
 from quality_location.alerts import AlertError, alert_text, send_alert
+from quality_location.by_day import DayReports, days_to_report
 from quality_location.checks import Check, RowCheck, checked_tables, contract_checks
 from quality_location.domain import domain_checks, private_sources, private_values_sql
 from quality_location.evaluate import Outcome, broken_tables, evaluate_table
@@ -31,7 +34,14 @@ from quality_location.evidence import (
     status,
     table_metadata,
 )
-from quality_location.history import CONTRACT, RESULTS, Recorded, mark_told, record
+from quality_location.history import (
+    CONTRACT,
+    RESULTS,
+    Recorded,
+    last_failing_days,
+    mark_told,
+    record,
+)
 from quality_location.page import write_status
 from quality_location.release import (
     Facts,
@@ -46,10 +56,11 @@ from quality_location.warehouse import attached, held_snapshots
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# a check's days are what Dagster offers for this; its notice would stand in every log
+warnings.filterwarnings("ignore", category=dg.PreviewWarning, message=".*partitions_def")
+
 OWNER = "team:quality"
 GROUP = "data_quality"
-
-"""What transform materializes: a run of quality answers it."""
 
 TABLES = checked_tables()
 CHECKS: list[Check] = [*contract_checks(TABLES), *domain_checks()]
@@ -98,7 +109,10 @@ def _spec(check: Check) -> dg.AssetCheckSpec:
     if isinstance(check, RowCheck) and check.tolerates:
         severity += f" when more than {check.tolerates:.0%} of the rows fail"
     return dg.AssetCheckSpec(
-        check.name, asset=check.table.asset_key, description=f"{check.meaning} {severity}."
+        check.name,
+        asset=check.table.asset_key,
+        description=f"{check.meaning} {severity}.",
+        partitions_def=daily_partitions if check.is_by_day else None,
     )
 
 
@@ -111,11 +125,12 @@ def _spec(check: Check) -> dg.AssetCheckSpec:
 )
 def data_quality(
     context: dg.AssetCheckExecutionContext, duckdb: DuckDBResource
-) -> Iterator[dg.AssetCheckResult]:
+) -> Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation]:
     """Check everything, then release or withhold."""
     begin(context, TRANSFORM_TO_QUALITY)
     settings = load_settings()
     now = datetime.now(UTC)
+    days = run_days(context) or []
     with (
         writing(settings, "quality", on_wait=context.log.info) as writer,
         held_snapshots(settings) as held,
@@ -127,10 +142,17 @@ def data_quality(
             held.ingestion.id,
         )
         outcomes: list[Outcome] = []
+        failed_before = last_failing_days(connection, writer.path)
+        reports = DayReports(context.instance, held)
         for table, found in _evaluated(connection, now):
             outcomes += found
             _log_table(context, table.full_name, found)
-            yield from (check_result(outcome, held) for outcome in found)
+            for outcome in found:
+                result = check_result(outcome, held)
+                before = failed_before.get(outcome.check.key, [])
+                reported = days_to_report(outcome, days, before, now.date())
+                yield from reports.evaluations(outcome, reported, result)
+                yield result
         run = Run(context.run.run_id, now, held, outcomes, why_withheld(outcomes, CHECKS))
         release = _release(context, connection, settings, run)
         metadata = release_metadata(connection, settings, run, release)

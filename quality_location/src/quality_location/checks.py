@@ -33,6 +33,11 @@ class Check:
         """As Dagster knows it."""
         return dg.AssetCheckKey(self.table.asset_key, self.name)
 
+    @property
+    def is_by_day(self) -> bool:
+        """Whether it has a result for each day: it looks at rows, and the table has days."""
+        return False
+
 
 @dataclass(frozen=True)
 class ColumnsCheck(Check):
@@ -70,6 +75,11 @@ class RowCheck(Check):
     explains: Mapping[str, str] = field(default_factory=dict[str, str])
     reads: tuple[Table, ...] = ()
     tolerates: float = 0
+
+    @property
+    def is_by_day(self) -> bool:
+        """Rows belong to a day if the table's partitions are days."""
+        return self.table.day_column is not None
 
 
 def relation(table: Table) -> str:

@@ -32,7 +32,7 @@ class Outcome:
     failing_rows: int
     reason: str
     rows: int = 0
-    failing_by_day: Mapping[str, int] = field(default_factory=dict[str, int])
+    failing_by_day: Mapping[date, int] = field(default_factory=dict[date, int])
     sample: str = ""
     query: str = ""
 
@@ -40,6 +40,11 @@ class Outcome:
     def passed(self) -> bool:
         """No row fails."""
         return self.failing_rows == 0
+
+    @property
+    def is_asked(self) -> bool:
+        """For a check of rows: whether the rows were looked at; else its tables are broken."""
+        return self.passed or self.rows > 0
 
     @property
     def blocks(self) -> bool:
@@ -166,7 +171,8 @@ class _Scan:
         names = [str(item[0]) for item in cursor.description or []]
         groups = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         self._total: dict[str, Any] = next((g for g in groups if g["total"]), {"rows": 0})
-        self._days = [g for g in groups if not g["total"]]
+        # a row without a day counts in the total only
+        self._days = [g for g in groups if not g["total"] and g["day"] is not None]
         self._numbers = {check.name: f"c{number}" for number, check in enumerate(rows)}
 
     def outcome(self, check: RowCheck) -> Outcome:
@@ -177,7 +183,7 @@ class _Scan:
             return Outcome(check, 0, f"All {rows:,} rows pass.", rows=rows, query=query)
         per_condition = {label: self._total[f"{number}_{n}"] for n, label in enumerate(check.fails)}
         what = ", ".join(f"{label} ({count:,})" for label, count in per_condition.items() if count)
-        by_day = {str(group["day"]): group[number] for group in self._days if group[number]}
+        by_day = {group["day"]: group[number] for group in self._days if group[number]}
         return Outcome(
             check,
             failing,
@@ -221,12 +227,12 @@ def _sentence(wrong: Sequence[str], otherwise: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _named_days(by_day: Mapping[str, int]) -> str:
+def _named_days(by_day: Mapping[date, int]) -> str:
     if not by_day:
         return ""
     named = list(by_day)[:_DAYS_NAMED]
     more = f" and {len(by_day) - len(named)} more days" if len(by_day) > len(named) else ""
-    return f"; on {', '.join(named)}{more}"
+    return f"; on {', '.join(map(str, named))}{more}"
 
 
 def _markdown(connection: "DuckDBPyConnection", query: str) -> str:

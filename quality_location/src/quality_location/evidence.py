@@ -66,20 +66,25 @@ def check_result(outcome: Outcome, held: Held) -> dg.AssetCheckResult:
     if outcome.sample:
         metadata["sample"] = dg.MetadataValue.md(outcome.sample)
     if outcome.failing_by_day:
-        metadata["failing_by_day"] = dg.MetadataValue.json(dict(outcome.failing_by_day))
-        newest = list(outcome.failing_by_day.items())[-DAYS_PLOTTED:]
+        by_day = {str(day): count for day, count in outcome.failing_by_day.items()}
+        metadata["failing_by_day"] = dg.MetadataValue.json(by_day)
+        newest = list(by_day.items())[-DAYS_PLOTTED:]
         bars = [Bar(day, count, bad=True) for day, count in newest]
         metadata["failing_by_day_plot"] = dg.MetadataValue.md(columns("Failing rows by day", bars))
-    is_error = outcome.blocks if outcome.failing_rows else outcome.check.blocking
-    severity = dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(
         passed=outcome.passed,
         asset_key=outcome.check.table.asset_key,
         check_name=outcome.check.name,
-        severity=severity,
+        severity=severity(outcome),
         description=outcome.reason,
         metadata=metadata,
     )
+
+
+def severity(outcome: Outcome) -> dg.AssetCheckSeverity:
+    """ERROR if it blocks the release, or would if rows failed."""
+    is_error = outcome.blocks if outcome.failing_rows else outcome.check.blocking
+    return dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN
 
 
 def release_metadata(

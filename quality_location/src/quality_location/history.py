@@ -7,11 +7,14 @@ location's file. It is written after the decision to release, and never decides 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
+
 from databox_shared.contracts import Table, contract
+from databox_shared.days import format_days, parse_days
 from quality_location.checks import literal
 from quality_location.evaluate import Outcome
 
@@ -88,6 +91,25 @@ def record(
         return Recorded(counts, scorecard, [Incident(*row) for row in untold])
 
 
+def last_failing_days(
+    connection: "DuckDBPyConnection", file: Path
+) -> Mapping[dg.AssetCheckKey, list[date]]:
+    """The days on which each check failed in the run before; empty before the first run."""
+    if not file.exists():
+        return {}
+    with _attached(connection, file):
+        connection.execute(_create(RESULTS))
+        found = connection.execute(
+            f"SELECT schema_name, table_name, check_name, failing_days FROM {_name(RESULTS)} "
+            f"WHERE checked_at = (SELECT max(checked_at) FROM {_name(RESULTS)}) "
+            "AND failing_days IS NOT NULL"
+        ).fetchall()
+    return {
+        dg.AssetCheckKey(dg.AssetKey([schema, table]), check): parse_days(days)
+        for schema, table, check, days in found
+    }
+
+
 def mark_told(connection: "DuckDBPyConnection", file: Path, told_at: datetime) -> None:
     """Note that people have been told of every open incident."""
     with _attached(connection, file):
@@ -157,7 +179,7 @@ def outcome_word(outcome: Outcome) -> str:
 
 def _row(outcome: Outcome, run_id: str, checked_at: datetime, snapshots: Mapping[str, int]) -> str:
     table = outcome.check.table
-    values: dict[str, str | int] = {
+    values: dict[str, str | int | None] = {
         "run_id": run_id,
         "schema_name": table.schema,
         "table_name": table.name,
@@ -167,12 +189,19 @@ def _row(outcome: Outcome, run_id: str, checked_at: datetime, snapshots: Mapping
         "outcome": outcome_word(outcome),
         "failing_rows": outcome.failing_rows,
         "checked_rows": outcome.rows,
+        "failing_days": format_days(outcome.failing_by_day) or None,
         "reason": outcome.reason,
         "ingestion_snapshot": snapshots["ingestion"],
         "transform_snapshot": snapshots["transform"],
     }
     ordered = [values[column.name] for column in RESULTS.columns]
-    return f"({', '.join(literal(v) if isinstance(v, str) else str(v) for v in ordered)})"
+    return f"({', '.join(map(_sql, ordered))})"
+
+
+def _sql(value: str | int | None) -> str:
+    if value is None:
+        return "NULL"
+    return literal(value) if isinstance(value, str) else str(value)
 
 
 def _create(table: Table) -> str:

@@ -67,7 +67,9 @@ def parse_days(text: str) -> list[date]:
     return sorted(days)
 
 
-def run_days(context: dg.AssetExecutionContext) -> list[date] | None:
+def run_days(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
+) -> list[date] | None:
     """The days that this run is for, or None if nobody named any: the caller decides then."""
     if context.has_partition_key or context.has_partition_key_range:
         return [date.fromisoformat(key) for key in context.partition_keys]
