@@ -38,8 +38,8 @@ REQUIRED = {
     "taxonomy_versions": "authorityVer",
     "taxonomy": "taxonOrder",
 }
-PASSING = ["429", "500", "502", "503", "504", "cut", "invalid-json", "empty", "hang", "slow",
-           "clock-skew"]  # fmt: skip
+PASSING = ["429", "500", "502", "503", "504", "cut", "invalid-json", "empty", "hang", "late",
+           "slow", "clock-skew"]  # fmt: skip
 LASTING = ["400", "403", "404", "410"]
 CHANGED = ["wrong-type", "missing-field"]
 

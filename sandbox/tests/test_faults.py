@@ -74,6 +74,14 @@ def test_a_cut_body_is_shorter_than_it_says(sandbox: Sandbox) -> None:
         get(sandbox, "/product/spplist/US-DC")
 
 
+def test_a_late_answer_is_the_right_one(sandbox: Sandbox) -> None:
+    right = get(sandbox)
+    fault(sandbox, kind="late", seconds=0.3)
+    late = get(sandbox)
+    assert late.elapsed.total_seconds() >= 0.3
+    assert (late.status_code, late.content) == (right.status_code, right.content)
+
+
 def test_a_slow_body_comes_whole_in_the_end(sandbox: Sandbox) -> None:
     fault(sandbox, kind="slow", seconds=0.3)
     answer = get(sandbox)
@@ -182,5 +190,5 @@ def test_every_fault_works_at_every_endpoint(
             continue
         answer = get(sandbox, path)
         assert answer.status_code == (429 if kind == "429" else 200)
-        assert (answer.content == right) == (kind in ("slow", "clock-skew")), kind
+        assert (answer.content == right) == (kind in ("late", "slow", "clock-skew")), kind
     assert get(sandbox, path).content == right

@@ -50,6 +50,8 @@ def broken(hit: Hit, right: Response) -> Response:
         skewed = datetime.now(UTC) + timedelta(seconds=hit.seconds)
         right.headers["date"] = format_datetime(skewed, usegmt=True)
         return right
+    if hit.kind == "late":
+        return Late(right, hit.seconds)
     if hit.kind in ("slow", "cut"):
         return Dribbling(right, hit.seconds if hit.kind == "slow" else 0, hit.kind == "cut")
     body = bytes(right.body)
@@ -78,6 +80,20 @@ class Hanging(Response):
         # Promised and not sent: the server closes the connection, as it would not without a start.
         headers = [(b"content-length", b"1")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+
+class Late(Response):
+    """A right answer that lets itself be waited for, as one from far away does."""
+
+    def __init__(self, right: Response, seconds: float) -> None:
+        super().__init__(status_code=right.status_code)
+        self._right = right
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Waits, then answers."""
+        await asyncio.sleep(self._seconds)
+        await self._right(scope, receive, send)
 
 
 class Dribbling(Response):

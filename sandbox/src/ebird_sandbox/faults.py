@@ -12,9 +12,10 @@ from dataclasses import dataclass, fields
 from ebird_sandbox.dice import fraction
 
 FINE = "ok"
-_SLOW_SECONDS, _LONG_SECONDS = 5.0, 3_600.0
+_LATE_SECONDS, _SLOW_SECONDS, _LONG_SECONDS = 0.05, 5.0, 3_600.0
 KINDS = (
     "hang",
+    "late",
     "slow",
     "cut",
     "invalid-json",
@@ -49,8 +50,8 @@ class Fault:
     retry_after: str = "6"
     """For a status: seconds, ``date`` for an HTTP date six seconds ahead, or ``none``."""
     seconds: float | None = None
-    """How long it hangs (else an hour) or dribbles its body (else five seconds), or how far the
-    clock is off (else an hour)."""
+    """How long it hangs (else an hour), is late (else 50 ms) or dribbles its body (else five
+    seconds), or how far the clock is off (else an hour)."""
     field: str = ""
     """Which field is missing or of another type; without one, the seed picks it."""
     seen: int = 0
@@ -68,7 +69,7 @@ class Hit:
     @property
     def seconds(self) -> float:
         """How long, or how far off."""
-        usual = _SLOW_SECONDS if self.kind == "slow" else _LONG_SECONDS
+        usual = {"late": _LATE_SECONDS, "slow": _SLOW_SECONDS}.get(self.kind, _LONG_SECONDS)
         return usual if self.fault.seconds is None else self.fault.seconds
 
 
