@@ -96,14 +96,18 @@ class RawWorld:
         )
 
     def taxonomy(self) -> None:
-        """A robin with two subspecies groups, a crow, a goose, a slash, a spuh."""
+        """A robin, a crow and a goose, with taxa of each kind that are of them or of no species."""
         for order, (code, category, report_as) in enumerate(
             (
                 ("amerob", "species", None),
                 ("amerob1", "issf", "amerob"),
                 ("amerob2", "issf", "amerob"),
+                ("amerob3", "intergrade", "amerob"),
                 ("amecro", "species", None),
+                ("amecro1", "form", "amecro"),
                 ("cangoo", "species", None),
+                ("cangoo1", "domestic", "cangoo"),
+                ("x00776", "hybrid", None),
                 ("amfcro", "slash", None),
                 ("crow1", "spuh", None),
             )

@@ -6,21 +6,63 @@ in the order of the contract's columns, as a snapshot has them.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 Row = dict[str, Any]
 Z = 1.96
+# not Z * Z, which is 3.8415999999999997 in binary
+Z_SQUARED = 3.8416
+PROTOCOLS = {"P20": "incidental", "P21": "stationary", "P22": "traveling", "P62": "historical"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """A species on a visit: its count, None with an X, and whether a complete list has it."""
+
+    count: int | None
+    on_complete: bool
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A checklist or all copies of a shared one: the copy that is counted, and what any reports."""
+
+    counted: Row
+    reports: dict[str, Report]
+
+    @property
+    def region(self) -> str:
+        return self.counted["region_code"]
+
+    @property
+    def day(self) -> date:
+        return self.counted["obs_date"]
+
+    @property
+    def place(self) -> str:
+        return self.counted["loc_id"]
+
+    @property
+    def is_complete(self) -> bool:
+        return self.counted["all_obs_reported"]
+
+    @property
+    def listed(self) -> dict[str, int | None]:
+        """What its complete copies report, which is what says something about absence."""
+        return {code: one.count for code, one in self.reports.items() if one.on_complete}
 
 
 @dataclass
 class Reference:
-    """Raw tables as lists of rows, and the marts as sorted lists of tuples."""
+    """Raw tables as lists of rows, and the marts as lists of tuples, sorted by their keys."""
 
     raw: dict[str, list[Row]]
+    life_list: list[Row]
 
     def __post_init__(self) -> None:
         newest = max(taxon["taxonomy_version"] for taxon in self.raw["taxa"])
@@ -29,76 +71,74 @@ class Reference:
             for taxon in self.raw["taxa"]
             if taxon["taxonomy_version"] == newest
         }
-        self.checklists = list(self.raw.get("checklists", []))
-        self.primary = [row for row in self.checklists if self._is_primary(row)]
-        self.by_checklist: dict[tuple[str, str], list[Row]] = defaultdict(list)
+        self.copies = list(self.raw.get("checklists", []))
+        self.observations: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for row in self.raw.get("observations", []):
-            self.by_checklist[row["region_code"], row["sub_id"]].append(row)
+            self.observations[row["region_code"], row["sub_id"]].append(row)
+        self.visits = self._visits()
         self.hotspots = {row["loc_id"]: row for row in self.raw.get("hotspots", [])}
         self.last_day = {
-            region: max(row["obs_date"] for row in self.checklists if row["region_code"] == region)
-            for region in {row["region_code"] for row in self.checklists}
+            region: max(row["obs_date"] for row in self.copies if row["region_code"] == region)
+            for region in {row["region_code"] for row in self.copies}
         }
 
-    def _is_primary(self, row: Row) -> bool:
-        if row["group_id"] is None:
-            return True
-        copies = [
-            other
-            for other in self.checklists
-            if (other["region_code"], other["obs_date"], other["group_id"])
-            == (row["region_code"], row["obs_date"], row["group_id"])
-        ]
-        return row["sub_id"] == min(
-            (copy["sub_id"] for copy in copies), key=lambda sub_id: int(sub_id[1:])
-        )
+    def _visits(self) -> list[Visit]:
+        """Every checklist, the copies of a shared one together."""
+        groups: dict[tuple[str, date, str], list[Row]] = defaultdict(list)
+        for row in self.copies:
+            group = row["group_id"] or row["sub_id"]
+            groups[row["region_code"], row["obs_date"], group].append(row)
+        return [self._visit(sorted(rows, key=rank)) for rows in groups.values()]
+
+    def _visit(self, copies: list[Row]) -> Visit:
+        reports: dict[str, Report] = {}
+        for copy in copies:
+            for code, count in self.species_of(copy).items():
+                reports.setdefault(code, Report(count, copy["all_obs_reported"]))
+        return Visit(copies[0], reports)
 
     def species_of(self, checklist: Row) -> dict[str, int | None]:
-        """The species on a checklist with their counts, None for one with an X among its forms."""
+        """The species on one copy with their counts, None for one with an X among its forms."""
         found: dict[str, int | None] = {}
-        for row in self.by_checklist[checklist["region_code"], checklist["sub_id"]]:
-            taxon = self.taxa[row["species_code"]]
-            code = taxon["species_code"] if taxon["category"] == "species" else taxon["report_as"]
+        for row in self.observations[checklist["region_code"], checklist["sub_id"]]:
+            code = self.species(row["species_code"])
             if code is None:
                 continue
             count = None if row["how_many_str"] == "X" else int(row["how_many_str"])
             before = found.get(code, 0)
             found[code] = None if count is None or before is None else before + count
-        return found
+        return {code: count for code, count in found.items() if count != 0}
+
+    def species(self, code: str) -> str | None:
+        """The species that a taxon is of, None for one that is of no single species."""
+        taxon = self.taxa[code]
+        return code if taxon["category"] == "species" else taxon["report_as"]
 
     def names(self, code: str) -> tuple[str, str]:
         """Common and scientific name."""
         return self.taxa[code]["com_name"], self.taxa[code]["sci_name"]
 
-    def reports(self, rows: Iterable[Row]) -> list[tuple[Row, str, int | None]]:
-        """Each species on each of the checklists."""
-        return [(row, code, count) for row in rows for code, count in self.species_of(row).items()]
-
     def species_daily(self) -> list[tuple[Any, ...]]:
-        groups: dict[tuple[str, str, date], list[tuple[Row, int | None]]] = defaultdict(list)
-        for row, code, count in self.reports(self.primary):
-            groups[row["region_code"], code, row["obs_date"]].append((row, count))
+        samples: dict[tuple[str, date], int] = defaultdict(int)
+        reports: dict[tuple[str, str, date], list[Report]] = defaultdict(list)
+        for visit in self.visits:
+            samples[visit.region, visit.day] += visit.is_complete
+            for code, report in visit.reports.items():
+                reports[visit.region, code, visit.day].append(report)
         made: list[tuple[Any, ...]] = []
-        for (region, code, day), reports in groups.items():
-            sample = [
-                row
-                for row in self.primary
-                if (row["region_code"], row["obs_date"]) == (region, day)
-                and row["all_obs_reported"]
-            ]
-            counts = [count for _, count in reports if count is not None]
-            complete = sum(row["all_obs_reported"] for row, _ in reports)
+        for (region, code, day), found in reports.items():
+            counts = [report.count for report in found if report.count is not None]
             made.append(
                 (
                     region,
                     code,
                     day,
                     *self.names(code),
-                    len(sample),
-                    complete,
-                    len(reports),
+                    samples[region, day],
+                    sum(report.on_complete for report in found),
+                    len(found),
                     sum(counts) if counts else None,
-                    len(reports) - len(counts),
+                    len(found) - len(counts),
                     not counts,
                 )
             )
@@ -107,12 +147,12 @@ class Reference:
     def species_frequency(self) -> list[tuple[Any, ...]]:
         samples: dict[tuple[str, int, int], int] = defaultdict(int)
         found: dict[tuple[str, str, int, int], int] = defaultdict(int)
-        for row in self.primary:
-            if row["all_obs_reported"]:
-                samples[row["region_code"], *quarter(row["obs_date"])] += 1
-                for code in self.species_of(row):
-                    found[row["region_code"], code, *quarter(row["obs_date"])] += 1
-        ever = {(row["region_code"], code) for row, code, _ in self.reports(self.primary)}
+        for visit in self.visits:
+            if visit.is_complete:
+                samples[visit.region, *quarter(visit.day)] += 1
+                for code in visit.listed:
+                    found[visit.region, code, *quarter(visit.day)] += 1
+        ever = {(visit.region, code) for visit in self.visits for code in visit.reports}
         return sorted(
             (region, code, month, part, *self.names(code), n, k, k / n)
             for region, code in ever
@@ -121,10 +161,33 @@ class Reference:
             for k in [found[region, code, month, part]]
         )
 
+    def targets(self) -> list[tuple[Any, ...]]:
+        samples: dict[tuple[str, int], int] = defaultdict(int)
+        found: dict[tuple[str, int, str], int] = defaultdict(int)
+        for visit in self.visits:
+            if visit.is_complete:
+                samples[visit.region, visit.day.month] += 1
+                for code in visit.listed:
+                    found[visit.region, visit.day.month, code] += 1
+        made: list[tuple[Any, ...]] = []
+        for person in {row["person"] for row in self.life_list}:
+            seen = {row["species_code"] for row in self.life_list if row["person"] == person}
+            wanted = {key: k for key, k in found.items() if key[2] not in seen}
+            for (region, month, code), k in wanted.items():
+                n = samples[region, month]
+                better = sum(
+                    other > k for key, other in wanted.items() if key[:2] == (region, month)
+                )
+                made.append(
+                    (person, region, month, code, *self.names(code), 1 + better, n, k, k / n)
+                )
+        return sorted(made)
+
     def phenology(self) -> list[tuple[Any, ...]]:
         dates: dict[tuple[str, str, int], list[date]] = defaultdict(list)
-        for row, code, _ in self.reports(self.primary):
-            dates[row["region_code"], code, row["obs_date"].year].append(row["obs_date"])
+        for visit in self.visits:
+            for code in visit.reports:
+                dates[visit.region, code, visit.day.year].append(visit.day)
         return sorted(
             (
                 region,
@@ -141,34 +204,32 @@ class Reference:
         )
 
     def encounter_rate(self) -> list[tuple[Any, ...]]:
-        comparable = [row for row in self.primary if is_comparable(row)]
-        weeks: dict[tuple[str, date], list[Row]] = defaultdict(list)
-        for row in comparable:
-            weeks[row["region_code"], monday(row["obs_date"])].append(row)
+        weeks: dict[tuple[str, date], list[Visit]] = defaultdict(list)
+        for visit in self.visits:
+            if is_comparable(visit.counted):
+                weeks[visit.region, monday(visit.day)].append(visit)
         made: list[tuple[Any, ...]] = []
-        for (region, week), rows in weeks.items():
-            hours = sum(row["duration_hrs"] * 60 for row in rows) / 60
-            for code in {code for _, code, _ in self.reports(rows)}:
-                k = sum(code in self.species_of(row) for row in rows)
-                made.append(
-                    (region, code, week, *self.names(code), len(rows), hours, k, k / len(rows))
-                )
+        for (region, week), visits in weeks.items():
+            n = len(visits)
+            hours = hours_of([visit.counted for visit in visits])
+            for code in {code for visit in visits for code in visit.listed}:
+                k = sum(code in visit.listed for visit in visits)
+                made.append((region, code, week, *self.names(code), n, hours, k, k / n))
         return sorted(made)
 
     def best_places(self) -> list[tuple[Any, ...]]:
-        samples: dict[tuple[str, str, int], list[Row]] = defaultdict(list)
-        for row in self.primary:
-            if row["all_obs_reported"] and row["loc_id"] in self.hotspots:
-                samples[row["region_code"], row["loc_id"], row["obs_date"].month].append(row)
+        samples: dict[tuple[str, str, int], list[Visit]] = defaultdict(list)
+        for visit in self.visits:
+            if visit.is_complete and visit.place in self.hotspots:
+                samples[visit.region, visit.place, visit.day.month].append(visit)
         rated: dict[tuple[str, str, int], list[tuple[float, str, int, int]]] = defaultdict(list)
-        for (region, place, month), rows in samples.items():
-            for code in {code for _, code, _ in self.reports(rows)}:
-                k, n = sum(code in self.species_of(row) for row in rows), len(rows)
+        for (region, place, month), visits in samples.items():
+            for code in {code for visit in visits for code in visit.listed}:
+                k, n = sum(code in visit.listed for visit in visits), len(visits)
                 rated[region, code, month].append((wilson(k, n), place, n, k))
         made: list[tuple[Any, ...]] = []
         for (region, code, month), places in rated.items():
             for bound, place, n, k in places:
-                spot = self.hotspots[place]
                 better = sum(other > bound for other, *_ in places)
                 made.append(
                     (
@@ -177,9 +238,7 @@ class Reference:
                         month,
                         place,
                         self.names(code)[0],
-                        spot["loc_name"],
-                        spot["lat"],
-                        spot["lng"],
+                        *self.spot(place),
                         1 + better,
                         n,
                         k,
@@ -189,27 +248,64 @@ class Reference:
                 )
         return sorted(made)
 
+    def checklists(self) -> list[tuple[Any, ...]]:
+        made: list[tuple[Any, ...]] = []
+        for visit in self.visits:
+            row = visit.counted
+            public = visit.place in self.hotspots
+            made.append(
+                (
+                    visit.region,
+                    row["sub_id"],
+                    visit.day,
+                    row["obs_dt"] if row["obs_time_valid"] else None,
+                    *((visit.place, *self.spot(visit.place)) if public else (None,) * 4),
+                    PROTOCOLS[row["protocol_id"]],
+                    None if row["duration_hrs"] is None else row["duration_hrs"] * 60,
+                    distance(row),
+                    row["effort_area_ha"],
+                    row["num_observers"],
+                    visit.is_complete,
+                )
+            )
+        return sorted(made)
+
+    def checklist_reports(self) -> list[tuple[Any, ...]]:
+        return sorted(
+            (
+                visit.region,
+                visit.counted["sub_id"],
+                code,
+                visit.day,
+                report.on_complete,
+                report.count,
+            )
+            for visit in self.visits
+            for code, report in visit.reports.items()
+        )
+
     def checklist_species(self) -> list[tuple[Any, ...]]:
-        ever = {(row["region_code"], code) for row, code, _ in self.reports(self.primary)}
+        ever = {(visit.region, code) for visit in self.visits for code in visit.listed}
         return sorted(
             (
                 region,
-                row["sub_id"],
+                visit.counted["sub_id"],
                 code,
-                row["obs_date"],
-                code in self.species_of(row),
-                self.species_of(row).get(code, 0),
+                visit.day,
+                code in visit.listed,
+                visit.listed.get(code, 0),
             )
-            for row in self.primary
-            if row["all_obs_reported"]
+            for visit in self.visits
+            if visit.is_complete
             for region, code in ever
-            if region == row["region_code"]
+            if region == visit.region
         )
 
     def species_last_seen(self) -> list[tuple[Any, ...]]:
         dates: dict[tuple[str, str], list[date]] = defaultdict(list)
-        for row, code, _ in self.reports(self.primary):
-            dates[row["region_code"], code].append(row["obs_date"])
+        for visit in self.visits:
+            for code in visit.reports:
+                dates[visit.region, code].append(visit.day)
         made: list[tuple[Any, ...]] = []
         for (region, code), days in dates.items():
             last_day = self.last_day[region]
@@ -233,39 +329,44 @@ class Reference:
         made: list[tuple[Any, ...]] = []
         for region, last_day in self.last_day.items():
             for period, days in (("30 days", 30), ("365 days", 365), ("all", 10**5)):
-                visits: dict[str, list[Row]] = defaultdict(list)
-                for row in self.primary:
-                    age = (last_day - row["obs_date"]).days
-                    if row["region_code"] == region and age < days:
-                        visits[row["loc_id"]].append(row)
-                ranked = {
-                    place: len({code for _, code, _ in self.reports(rows)})
-                    for place, rows in visits.items()
-                    if place in self.hotspots
-                }
-                for place, species in ranked.items():
-                    rows, spot = visits[place], self.hotspots[place]
-                    complete = [row for row in rows if row["all_obs_reported"]]
-                    listed = sum(len(self.species_of(row)) for row in complete)
-                    last = max(row["obs_date"] for row in rows)
-                    made.append(
-                        (
-                            region,
-                            place,
-                            period,
-                            spot["loc_name"],
-                            spot["lat"],
-                            spot["lng"],
-                            1 + sum(other > species for other in ranked.values()),
-                            len(rows),
-                            species,
-                            len(complete),
-                            listed / len(complete) if complete else None,
-                            last,
-                            (last_day - last).days,
-                        )
-                    )
+                made += self._ranked(region, period, last_day - timedelta(days=days - 1))
         return sorted(made)
+
+    def _ranked(self, region: str, period: str, first: date) -> Iterator[tuple[Any, ...]]:
+        at: dict[str, list[Visit]] = defaultdict(list)
+        for visit in self.visits:
+            if visit.region == region and visit.day >= first and visit.place in self.hotspots:
+                at[visit.place].append(visit)
+        species = {
+            place: len({code for visit in visits for code in visit.reports})
+            for place, visits in at.items()
+        }
+        for place, visits in at.items():
+            complete = [visit for visit in visits if visit.is_complete]
+            last = max(visit.day for visit in visits)
+            yield (
+                region,
+                place,
+                period,
+                *self.spot(place),
+                1 + sum(other > species[place] for other in species.values()),
+                len(visits),
+                species[place],
+                len(complete),
+                sum(len(visit.listed) for visit in complete) / len(complete) if complete else None,
+                last,
+                (self.last_day[region] - last).days,
+            )
+
+    def spot(self, place: str) -> tuple[str, float, float]:
+        """Name and coordinates of a hotspot."""
+        row = self.hotspots[place]
+        return row["loc_name"], row["lat"], row["lng"]
+
+
+def rank(copy: Row) -> tuple[bool, int]:
+    """The order of a shared checklist's copies: complete ones first, the lowest number first."""
+    return not copy["all_obs_reported"], int(copy["sub_id"][1:])
 
 
 def quarter(day: date) -> tuple[int, int]:
@@ -276,22 +377,27 @@ def monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
+def distance(row: Row) -> float | None:
+    return 0.0 if row["protocol_id"] == "P21" else row["effort_distance_km"]
+
+
 def is_comparable(row: Row) -> bool:
-    distance = 0.0 if row["protocol_id"] == "P21" else row["effort_distance_km"]
+    km = distance(row)
     if row["protocol_id"] not in ("P21", "P22") or not row["all_obs_reported"]:
         return False
-    if row["duration_hrs"] is None or distance is None or row["num_observers"] is None:
+    if row["duration_hrs"] is None or km is None or row["num_observers"] is None:
         return False
     minutes = row["duration_hrs"] * 60
-    return (
-        minutes <= 360
-        and distance <= 10
-        and distance * 60 <= minutes * 100
-        and row["num_observers"] <= 10
-    )
+    return minutes <= 360 and km <= 10 and km * 60 <= minutes * 100 and row["num_observers"] <= 10
 
 
 def wilson(k: int, n: int) -> float:
     p = k / n
-    spread = Z * ((p * (1 - p) + Z * Z / (4 * n)) / n) ** 0.5
-    return (p + Z * Z / (2 * n) - spread) / (1 + Z * Z / n)
+    spread = Z * math.sqrt((p * (1 - p) + Z_SQUARED / (4 * n)) / n)
+    return (p + Z_SQUARED / (2 * n) - spread) / (1 + Z_SQUARED / n)
+
+
+def hours_of(rows: list[Row]) -> float:
+    """Added up in millionths of a minute: a sum of floats would depend on the order of the rows."""
+    minutes = sum(round(row["duration_hrs"] * 60 * 10**6) for row in rows)
+    return minutes / 10**6 / 60

@@ -2,7 +2,7 @@ AUDIT (
   name one_primary_per_group
 );
 
-/* A shared checklist counts once: its group has one primary copy a day. */
+/* A shared checklist counts once: its group has one primary copy a day, a complete one if it has any. */
 SELECT
   region_code,
   obs_date,
@@ -15,7 +15,27 @@ GROUP BY
   obs_date,
   group_id
 HAVING
-  COUNT(CASE WHEN is_group_primary THEN 1 END) <> 1;
+  COUNT(CASE WHEN is_group_primary THEN 1 END) <> 1
+  OR BOOL_OR(is_complete::BOOLEAN) <> BOOL_OR(CAST(is_complete AND is_group_primary AS BOOLEAN));
+
+AUDIT (
+  name reports_are_of_counted_checklists
+);
+
+/* A report is of the one copy that is counted, and of a complete list only if that copy is complete. */
+SELECT
+  reports.*
+FROM @this_model AS reports
+LEFT JOIN ebird_staging.checklists AS checklists
+  ON checklists.region_code = reports.region_code
+  AND checklists.sub_id = reports.sub_id
+  AND checklists.obs_date = reports.obs_date
+WHERE
+  checklists.sub_id IS NULL
+  OR NOT checklists.is_group_primary
+  OR (
+    reports.is_on_complete_list AND NOT checklists.is_complete
+  );
 
 AUDIT (
   name counted_or_x

@@ -1,4 +1,5 @@
-/* A view: every checklist times every species of its region would be the largest table by far. */
+/* A view over marts only, so that a release can have it without its rows: every checklist times every
+species of its region would be the largest table by far. */
 MODEL (
   name ebird.checklist_species,
   kind VIEW,
@@ -11,38 +12,23 @@ WITH species AS (
     region_code,
     species_code
   FROM ebird.species_daily
-), counts AS (
-  SELECT
-    observations.region_code,
-    observations.sub_id,
-    taxa.rollup_species_code AS species_code,
-    CASE
-      WHEN COUNT(observations.how_many) = COUNT(*)
-      THEN SUM(observations.how_many)
-    END AS how_many
-  FROM ebird_staging.observations AS observations
-  INNER JOIN ebird_staging.taxa AS taxa
-    ON taxa.species_code = observations.species_code
   WHERE
-    NOT taxa.rollup_species_code IS NULL
-  GROUP BY
-    observations.region_code,
-    observations.sub_id,
-    taxa.rollup_species_code
+    complete_checklists_reporting > 0
 )
 SELECT
   checklists.region_code,
   checklists.sub_id,
   species.species_code,
   checklists.obs_date,
-  NOT counts.species_code IS NULL AS is_present,
-  CASE WHEN counts.species_code IS NULL THEN 0 ELSE counts.how_many END::BIGINT AS how_many
-FROM ebird_staging.checklists AS checklists
+  NOT reports.species_code IS NULL AS is_present,
+  CASE WHEN reports.species_code IS NULL THEN 0 ELSE reports.how_many END::BIGINT AS how_many
+FROM ebird.checklists AS checklists
 INNER JOIN species
   ON species.region_code = checklists.region_code
-LEFT JOIN counts
-  ON counts.region_code = checklists.region_code
-  AND counts.sub_id = checklists.sub_id
-  AND counts.species_code = species.species_code
+LEFT JOIN ebird.checklist_reports AS reports
+  ON reports.region_code = checklists.region_code
+  AND reports.sub_id = checklists.sub_id
+  AND reports.species_code = species.species_code
+  AND reports.is_on_complete_list
 WHERE
-  checklists.is_complete AND checklists.is_group_primary
+  checklists.is_complete

@@ -42,21 +42,19 @@ WITH comparable AS (
   SELECT
     comparable.region_code,
     comparable.week,
-    taxa.rollup_species_code AS species_code,
-    COUNT(DISTINCT comparable.sub_id) AS checklists_reporting
+    reports.species_code,
+    COUNT(comparable.sub_id) AS checklists_reporting
   FROM comparable
-  INNER JOIN ebird_staging.observations AS observations
-    ON observations.region_code = comparable.region_code
-    AND observations.sub_id = comparable.sub_id
-  INNER JOIN ebird_staging.taxa AS taxa
-    ON taxa.species_code = observations.species_code
+  INNER JOIN ebird_staging.species_reports AS reports
+    ON reports.region_code = comparable.region_code
+    AND reports.sub_id = comparable.sub_id
   WHERE
-    observations.obs_date BETWEEN @start_date AND @end_date + 6
-    AND NOT taxa.rollup_species_code IS NULL
+    reports.obs_date BETWEEN @start_date AND @end_date + 6
+    AND reports.is_on_complete_list
   GROUP BY
     comparable.region_code,
     comparable.week,
-    taxa.rollup_species_code
+    reports.species_code
 )
 SELECT
   encounters.region_code,

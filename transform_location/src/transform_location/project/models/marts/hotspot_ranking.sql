@@ -40,21 +40,17 @@ WITH last_days AS (
   WHERE
     checklists.is_group_primary
 ), seen AS (
-  SELECT DISTINCT
-    visits.region_code,
-    visits.sub_id,
-    visits.loc_id,
-    visits.is_complete,
-    visits.period,
-    taxa.rollup_species_code AS species_code
-  FROM visits
-  INNER JOIN ebird_staging.observations AS observations
-    ON observations.region_code = visits.region_code
-    AND observations.sub_id = visits.sub_id
-  INNER JOIN ebird_staging.taxa AS taxa
-    ON taxa.species_code = observations.species_code
-  WHERE
-    NOT taxa.rollup_species_code IS NULL
+  SELECT
+    reports.region_code,
+    reports.sub_id,
+    reports.loc_id,
+    reports.is_on_complete_list,
+    reports.species_code,
+    periods.period
+  FROM ebird_staging.species_reports AS reports
+  INNER JOIN periods
+    ON periods.region_code = reports.region_code
+    AND reports.obs_date >= periods.first_day
 ), visited AS (
   SELECT
     region_code,
@@ -86,7 +82,7 @@ WITH last_days AS (
     loc_id,
     period,
     COUNT(DISTINCT species_code) AS num_species,
-    COUNT(CASE WHEN is_complete THEN species_code END) AS species_on_complete_checklists
+    COUNT(CASE WHEN is_on_complete_list THEN species_code END) AS species_on_complete_checklists
   FROM seen
   GROUP BY
     region_code,

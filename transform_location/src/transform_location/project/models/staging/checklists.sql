@@ -38,7 +38,10 @@ SELECT
   all_obs_reported AS is_complete,
   group_id,
   group_id IS NULL
-  OR ROW_NUMBER() OVER (PARTITION BY region_code, obs_date, group_id ORDER BY LENGTH(sub_id), sub_id) = 1 AS is_group_primary, /* the lowest number, and S9 is lower than S10 */
+  OR ROW_NUMBER() OVER (
+    PARTITION BY region_code, obs_date, group_id
+    ORDER BY CASE WHEN all_obs_reported THEN 0 ELSE 1 END, LENGTH(sub_id), sub_id
+  ) = 1 AS is_group_primary, /* the lowest number, and S9 is lower than S10; as text, as auk sorts, it would not be */
   num_species
 FROM @raw_catalog.ebird_raw.checklists
 WHERE
