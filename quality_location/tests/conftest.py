@@ -205,6 +205,20 @@ def _observations() -> list[dict[str, Any]]:
     ]
 
 
+def _species_reports() -> list[dict[str, Any]]:
+    return [
+        {name: row[name] for name in ("region_code", "sub_id", "obs_date", "loc_id")}
+        | {"species_code": code, "is_on_complete_list": True, "how_many": 2}
+        for row in _checklists()
+        for code in SPECIES
+    ]
+
+
+def _public_checklists() -> list[dict[str, Any]]:
+    hidden = dict.fromkeys(("loc_id", "loc_name", "latitude", "longitude"))
+    return [row if row["is_hotspot"] else row | hidden for row in _checklists()]
+
+
 def _taxa() -> list[dict[str, Any]]:
     return [
         {
@@ -296,6 +310,7 @@ ROWS = {
     "ebird_raw.regions": lambda: [{"region_code": "US-DC", "region_name": "District of Columbia"}],
     "ebird_staging.checklists": _checklists,
     "ebird_staging.observations": _observations,
+    "ebird_staging.species_reports": _species_reports,
     "ebird_staging.taxa": _taxa,
     "ebird_staging.locations": lambda: [
         _HOTSPOT | _AT | {"is_hotspot": True},
@@ -304,6 +319,8 @@ ROWS = {
     "ebird_staging.region_stats": lambda: _stats(
         ["stats_checklists", "stats_contributors", "stats_species"]
     ),
+    "ebird.checklists": _public_checklists,
+    "ebird.checklist_reports": _species_reports,
     "ebird.species_daily": _species_daily,
     "ebird.region_daily_totals": lambda: _stats(
         ["num_checklists", "num_contributors", "num_species", "stats_checklists"]
