@@ -11,16 +11,20 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from databox_shared.handoff_cursor import (
+    NO_MARK,
+    SETTLE_SECONDS,
+    Cursor,
+    Materialization,
+    mark_id,
+)
 from databox_shared.handoff_rule import (
     MAX_ATTEMPTS,
-    NO_MARK,
     Answer,
     Decision,
-    Materialization,
     Outcome,
     decide,
     is_trusted,
-    mark_id,
     retry_at,
 )
 
@@ -39,28 +43,39 @@ class Run:
 
 @dataclass
 class World:
-    """Everything that survives a killed daemon: the storage."""
+    """Everything that survives a killed daemon: the storage.
+
+    `late` are events that have an id and are not committed yet: nobody sees them.
+    """
 
     events: list[Materialization] = field(default_factory=list[Materialization])
+    late: list[Materialization] = field(default_factory=list[Materialization])
+    moments: dict[str, int] = field(default_factory=dict[str, int])
     runs: list[Run] = field(default_factory=list[Run])
     unfinished: set[str] = field(default_factory=set[str])
     cursor: str = NO_MARK
     now: float = 1_000_000.0
 
-    def announce(self, day: date | None, run_id: str, moment: int) -> None:
+    def announce(self, day: date | None, run_id: str, moment: int, *, late: bool = False) -> None:
         """Store an event under the next id, as SQLite does: the id of a deleted one comes again."""
-        newest = max((event.storage_id for event in self.events), default=0)
-        self.events.append(Materialization(newest + 1, day, run_id, float(moment)))
+        newest = max((event.storage_id for event in [*self.events, *self.late]), default=0)
+        event = Materialization(newest + 1, day, run_id, self.now + moment / 1e4)
+        self.moments[event.mark] = moment
+        (self.late if late else self.events).append(event)
+
+    def commit(self) -> None:
+        self.events += self.late
+        self.late.clear()
 
     def look(self) -> Decision:
-        cursor = self.cursor
-        events = [event for event in self.events if event.storage_id >= mark_id(cursor)]
+        cursor = Cursor.parse(self.cursor)
+        events = [event for event in self.events if event.storage_id >= mark_id(cursor.passed)]
         if not is_trusted(cursor, events):
-            cursor, events = NO_MARK, self.events
+            cursor, events = Cursor(), self.events
         return decide(
             cursor=cursor,
-            events=[event for event in events if event.mark != cursor],
-            answers=[run.answer for run in self.runs if not run.is_deleted],
+            events=[event for event in events if event.mark != cursor.passed],
+            answers=[run.answer for run in reversed(self.runs) if not run.is_deleted],
             unfinished_runs=frozenset(self.unfinished),
             now=self.now,
         )
@@ -72,7 +87,7 @@ class World:
         return any(
             run.answer.outcome is Outcome.SUCCEEDED
             and run.started is not None
-            and run.started > event.at
+            and run.started > self.moments[event.mark]
             and (event.day is None or event.day in run.answer.days)
             for run in self.runs
         )
@@ -86,10 +101,21 @@ class HandoffMachine(RuleBasedStateMachine):
         self.world = World()
         self.moment = 0
         self.was_tampered_with = False
+        self.passed = 0.0
 
     def _next(self) -> int:
         self.moment += 1
         return self.moment
+
+    @rule(days=some_days, late=st.booleans())
+    def announce_in_a_transaction(self, days: set[date], late: bool) -> None:
+        for day in sorted(days):
+            self.world.announce(day, f"up{self._next():06d}", self._next(), late=late)
+
+    @precondition(lambda self: self.world.late)
+    @rule()
+    def transaction_ends(self) -> None:
+        self.world.commit()
 
     @rule(days=some_days, with_unpartitioned=st.booleans(), goes_on=st.booleans())
     def announce(self, days: set[date], with_unpartitioned: bool, goes_on: bool) -> None:
@@ -130,7 +156,7 @@ class HandoffMachine(RuleBasedStateMachine):
             )
             self.world.runs.append(Run(answer))
         if dies == "no":
-            self.world.cursor = decision.cursor
+            self.world.cursor = str(decision.cursor)
 
     @precondition(lambda self: self.world.in_flight())
     @rule()
@@ -168,8 +194,13 @@ class HandoffMachine(RuleBasedStateMachine):
             run.is_deleted = True
             self.was_tampered_with = True
 
-    @rule(seconds=st.sampled_from([1.0, 30.0, 600.0, -3600.0]))
+    @rule(seconds=st.sampled_from([1.0, 30.0, 61.0, 600.0, -3600.0]))
     def clock_jumps(self, seconds: float) -> None:
+        self.passed += max(seconds, 0.0)
+        if self.passed >= SETTLE_SECONDS:
+            # no transaction takes so long
+            self.world.commit()
+            self.passed = 0.0
         self.world.now += seconds
 
     @invariant()
@@ -180,11 +211,17 @@ class HandoffMachine(RuleBasedStateMachine):
         if not decision.pending:
             assert not owed
         for event in owed:
-            assert event.storage_id > mark_id(decision.cursor), "the cursor passed an open one"
+            passed = mark_id(decision.cursor.passed)
+            assert event.storage_id > passed, "the cursor passed an open one"
+        for event in self.world.late:
+            if not self.was_tampered_with:
+                passed = mark_id(decision.cursor.passed)
+                assert event.storage_id > passed, "the cursor passed one that nobody has seen"
 
     def teardown(self) -> None:
         """From any state, when things go well again, everything is answered in few runs."""
         self.world.unfinished.clear()
+        self.world.commit()
         for run in self.world.in_flight():
             run.answer = replace(run.answer, outcome=Outcome.FAILED, ended_at=self.world.now)
         # a fresh materialization wakes up what was given up
@@ -200,7 +237,13 @@ class HandoffMachine(RuleBasedStateMachine):
                 self.run_ends(succeeds=True)
         assert all(self.world.is_answered(event) for event in self.world.events)
         assert len(self.world.runs) - before <= 1
-        assert self.world.look().pending == 0
+        # and when all has settled, the cursor leaves nothing to be read again
+        for _ in range(2):
+            self.tick("no")
+            self.world.now += SETTLE_SECONDS
+        decision = self.world.look()
+        assert decision.pending == 0
+        assert decision.cursor.passed == self.world.events[-1].mark
 
 
 HandoffMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
@@ -229,7 +272,7 @@ def test_a_failed_run_is_retried_with_growing_pauses_and_then_given_up_with_what
         failed = Answer(f"down{attempt}", Outcome.FAILED, frozenset({FIRST}), mark, world.now)
         world.runs.append(Run(failed))
         assert world.look().launch is None
-        due = retry_at([run.answer for run in world.runs])
+        due = retry_at([run.answer for run in reversed(world.runs)], world.now)
         pauses.append(due - world.now)
         world.now = due
     assert pauses == [30.0, 60.0, 120.0, 240.0, 480.0]

@@ -17,7 +17,7 @@ from databox_shared.handoff import (
     handoff_sensor,
     read_and_decide,
 )
-from databox_shared.handoff_rule import NO_MARK, mark_id
+from databox_shared.handoff_cursor import NO_MARK, mark_id
 
 CHECKLISTS = dg.AssetKey(["ebird_raw", "checklists"])
 TAXA = dg.AssetKey(["ebird_raw", "taxa"])
@@ -193,6 +193,7 @@ def test_what_is_beyond_one_ticks_reading_is_answered_by_a_later_one(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("databox_shared.handoff.MAX_EVENTS_PER_KEY", 2)
+    monkeypatch.setattr("databox_shared.handoff_cursor.SETTLE_SECONDS", 0.0)
     days = [f"2026-11-{number}" for number in range(10, 15)]
     announce(instance, CHECKLISTS, *days)
     cursor: str | None = None

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
+from databox_shared.alerts import AlertError, send_alert
 from databox_shared.contracts import Table, contract
 from databox_shared.days import daily_partitions, run_days
 from databox_shared.edges import TRANSFORM_TO_QUALITY
 from databox_shared.handoff import begin
 from databox_shared.settings import Settings, load_settings
 from databox_shared.snapshots import writing
-from quality_location.alerts import AlertError, alert_text, send_alert
 from quality_location.by_day import DayReports, days_to_report
 from quality_location.checks import Check, RowCheck, checked_tables, contract_checks
 from quality_location.domain import domain_checks, private_sources, private_values_sql
@@ -38,6 +38,7 @@ from quality_location.history import (
     CONTRACT,
     RESULTS,
     Recorded,
+    alert_text,
     last_failing_days,
     mark_told,
     record,

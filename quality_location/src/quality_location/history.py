@@ -55,6 +55,16 @@ class Recorded:
     untold: Sequence[Incident]
 
 
+def alert_text(incidents: Sequence[Incident]) -> str:
+    """What happened, where, in which run, and who looks after it."""
+    lines = [
+        f"{incident.table}: {incident.check}: {incident.reason} "
+        f"(run {incident.run_id[:8]}, {incident.owner})"
+        for incident in incidents
+    ]
+    return "\n".join(["Databox withholds its release; the last good one stays.", *lines])
+
+
 def record(
     connection: "DuckDBPyConnection",
     file: Path,

@@ -1,35 +1,23 @@
-"""Tells people that a check has begun to fail: in the log, and where the settings say.
+"""Tells people where the settings say: an incoming webhook, or an e-mail.
 
-Once per incident, which the history keeps track of, not once per run. An alert that cannot be
-delivered changes nothing about data or release: it is said in the log and tried again by the next
-run. The addresses hold secrets and are never repeated.
+What is told, and how often, is the caller's affair. An alert that cannot be delivered changes
+nothing about data or runs: the caller says so in its log and tries again. The addresses hold
+secrets and are never repeated.
 """
 
 import json
 import smtplib
 import urllib.request
-from collections.abc import Sequence
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
 from databox_shared.settings import Settings
-from quality_location.history import Incident
 
 _TIMEOUT_SECONDS = 10
 
 
 class AlertError(Exception):
     """An alert was not delivered. The text names the way, not the address."""
-
-
-def alert_text(incidents: Sequence[Incident]) -> str:
-    """What happened, where, in which run, and who looks after it."""
-    lines = [
-        f"{incident.table}: {incident.check}: {incident.reason} "
-        f"(run {incident.run_id[:8]}, {incident.owner})"
-        for incident in incidents
-    ]
-    return "\n".join(["Databox withholds its release; the last good one stays.", *lines])
 
 
 def send_alert(settings: Settings, text: str) -> None:
@@ -41,7 +29,7 @@ def send_alert(settings: Settings, text: str) -> None:
             _mail(settings.alert_email, settings.alert_smtp_url.get_secret_value(), text)
     except (OSError, ValueError, smtplib.SMTPException) as error:
         # no chaining: an error of these libraries can repeat the address
-        msg = f"the alert was not delivered ({type(error).__name__}); the next run tries again"
+        msg = f"the alert was not delivered ({type(error).__name__}); it is tried again"
         raise AlertError(msg) from None
 
 
