@@ -21,10 +21,10 @@ from typing import Any, cast
 from unittest import mock
 
 import dagster as dg
+from dagster._core.event_api import EventRecordsResult
 from dagster._core.events import DagsterEvent, StepMaterializationData
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
-from dagster._core.storage.event_log.base import EventRecordsResult
 from dagster._core.test_utils import (
     create_run_for_test,
     create_test_daemon_workspace_context,
@@ -39,10 +39,23 @@ from databox_shared.contracts import RAW
 from databox_shared.days import DAYS_TAG, daily_partitions, parse_days
 from databox_shared.edges import Edge
 from databox_shared.handoff import EDGE_TAG, TICK_SECONDS, begin, handoff_sensor
+from databox_shared.handoff_cursor import Cursor, mark_id
 
-EDGE = Edge("edge", "upstream", "downstream", (RAW,))
 CHECKLISTS = dg.AssetKey(["ebird_raw", "checklists"])
 TAXA = dg.AssetKey(["ebird_raw", "taxa"])
+
+
+@dataclass(frozen=True)
+class SmallEdge(Edge):
+    """An edge with two tables: one with days and one without."""
+
+    @property
+    def keys(self) -> list[dg.AssetKey]:
+        """Few, because each is a query of every tick."""
+        return [CHECKLISTS, TAXA]
+
+
+EDGE = SmallEdge("edge", "upstream", "downstream", (RAW,))
 QUEUE = {"module": "dagster._core.run_coordinator", "class": "QueuedRunCoordinator"}
 
 # every effect of a tick, in order: a daemon can die after any of them
@@ -108,20 +121,21 @@ class EdgeWorld:
         self, days: Iterable[date | None], run_id: str = "", *, is_late: bool = False
     ) -> None:
         """Materialize a table for each of the days, and one without days for None."""
+        keys: dict[dg.AssetKey, list[date | None]] = {}
         for day in days:
-            key, partition = (TAXA, None) if day is None else (CHECKLISTS, day.isoformat())
-            data = StepMaterializationData(dg.AssetMaterialization(key, partition=partition))
-            kind = dg.DagsterEventType.ASSET_MATERIALIZATION
-            event = DagsterEvent(kind.value, job_name="up", event_specific_data=data)
+            keys.setdefault(TAXA if day is None else CHECKLISTS, []).append(day)
+        for key, announced in keys.items():
             moment = self.next()
             with self.clock():
-                self.instance.report_dagster_event(event, run_id)
-            with self.clock(), everything_is_seen():
-                (record,) = self.instance.fetch_materializations(key, limit=1).records
-            found = Event(record.storage_id, day, moment, run_id)
-            self.truth[record.storage_id, record.timestamp] = found
-            if is_late:
-                self.hidden.add(record.storage_id)
+                for day in announced:
+                    self.instance.report_dagster_event(_materialized(key, day), run_id)
+                with everything_is_seen():
+                    found = self.instance.fetch_materializations(key, limit=len(announced)).records
+            for record, day in zip(reversed(found), announced, strict=True):
+                event = Event(record.storage_id, day, moment, run_id)
+                self.truth[record.storage_id, record.timestamp] = event
+                if is_late:
+                    self.hidden.add(record.storage_id)
 
     def commit(self) -> None:
         """What was stored late is seen from now on."""
@@ -179,6 +193,13 @@ class EdgeWorld:
             data = cast("Any", state.instigator_data)
             changed = data._replace(cursor=change(data.cursor))
             self.instance.update_instigator_state(state.with_data(changed))
+
+    @property
+    def passed(self) -> int:
+        """The storage id that the saved cursor has passed."""
+        states = self.instance.all_instigator_state()
+        texts = [cast("Any", state.instigator_data).cursor for state in states]
+        return max((mark_id(Cursor.parse(text).passed) for text in texts), default=0)
 
     @property
     def reason(self) -> str:
@@ -253,8 +274,11 @@ class EdgeWorld:
     @contextmanager
     def clock(self) -> Generator[None]:
         """Let Dagster and the sensor see our clock."""
-        with freeze_time(self.now), mock.patch("databox_shared.handoff.clock", lambda: self.now):
+        with freeze_time(self.now), mock.patch("databox_shared.handoff.clock", self._clock):
             yield
+
+    def _clock(self) -> float:
+        return self.now
 
     def send(self, _settings: object, text: str) -> None:
         """In the place of `send_alert`."""
@@ -262,6 +286,13 @@ class EdgeWorld:
             msg = "the alert was not delivered"
             raise AlertError(msg)
         self.told.append(text)
+
+
+def _materialized(key: dg.AssetKey, day: date | None) -> DagsterEvent:
+    partition = day.isoformat() if day else None
+    data = StepMaterializationData(dg.AssetMaterialization(key, partition=partition))
+    kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+    return DagsterEvent(kind.value, job_name="up", event_specific_data=data)
 
 
 _fetch = dg.DagsterInstance.fetch_materializations

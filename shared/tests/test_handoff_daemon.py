@@ -21,8 +21,8 @@ from hypothesis.stateful import (
 )
 
 from databox_shared.days import DAYS_TAG, parse_days
-from databox_shared.handoff import ANSWERS_TO_TAG
-from databox_shared.handoff_cursor import SETTLE_SECONDS, Cursor, mark_id
+from databox_shared.handoff import ANSWERS_TO_TAG, TICK_SECONDS
+from databox_shared.handoff_cursor import SETTLE_SECONDS, mark_id
 from databox_shared.handoff_rule import FIRST_RETRY_SECONDS, MAX_ATTEMPTS
 
 pytestmark = pytest.mark.slow
@@ -149,8 +149,8 @@ class DaemonMachine(RuleBasedStateMachine):
     def the_clock_moves(self, seconds: float) -> None:
         self._wait(seconds)
 
-    def _wait(self, seconds: float) -> None:
-        self.elapsed += max(seconds, 0.0)
+    def _wait(self, seconds: float, *, passed: float = 0.0) -> None:
+        self.elapsed += max(seconds, passed)
         if self.elapsed >= SETTLE_SECONDS - 10:
             # no transaction takes so long
             self.world.commit()
@@ -159,9 +159,8 @@ class DaemonMachine(RuleBasedStateMachine):
 
     def _tick(self, dies_after: str | None = None, *, by_error: bool = False) -> None:
         owed, failed = self.world.owed(), self.world.runs(*FAILED)
-        self._wait(0.0)
         self.world.tick(dies_after=dies_after, by_error=by_error)
-        self.elapsed += 4
+        self._wait(0.0, passed=TICK_SECONDS)
         fresh = [r.dagster_run for r in self.world.runs() if r.dagster_run.run_id not in self.known]
         self.known |= {run.run_id for run in fresh}
         for run in fresh:
@@ -206,10 +205,9 @@ class DaemonMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_cursor_passes_nothing_that_is_owed(self) -> None:
-        for state in self.world.instance.all_instigator_state():
-            passed = mark_id(Cursor.parse(state.instigator_data.cursor).passed)  # pyright: ignore
-            if not self.was_tampered_with:
-                assert all(event.storage_id > passed for event in self.world.owed())
+        if not self.was_tampered_with:
+            passed = self.world.passed
+            assert all(event.storage_id > passed for event in self.world.owed())
 
     @invariant()
     def nothing_is_told_twice(self) -> None:
@@ -241,10 +239,99 @@ class DaemonMachine(RuleBasedStateMachine):
 
 
 DaemonMachine.TestCase.settings = settings(
-    max_examples=12,
-    stateful_step_count=30,
+    max_examples=6,
+    stateful_step_count=24,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     print_blob=True,
 )
 TestDaemon = DaemonMachine.TestCase
+
+
+def let_runs_fail(world: EdgeWorld) -> None:
+    world.now += 1000.0
+    world.tick()
+    for run in world.in_flight():
+        world.start(run)
+        world.end(run, "fails")
+
+
+def test_a_backfill_of_a_year_is_answered_in_at_most_five_runs_while_the_daemon_dies() -> None:
+    days = [FIRST - timedelta(days=number) for number in range(365)]
+    with edge_world() as world:
+        for number, effect in enumerate(EFFECTS):
+            # a run of its own for each day, as a backfill without a policy has
+            for day in days[number :: len(EFFECTS)]:
+                world.announce([day])
+            world.tick(dies_after=effect)
+            world.tick()
+            for run in world.in_flight():
+                if run.run_id in world.began:
+                    world.end(run, "succeeds")
+                else:
+                    world.start(run)
+        for _ in range(3):
+            world.tick()
+            for run in world.in_flight():
+                if run.run_id not in world.began:
+                    world.start(run)
+                world.end(run, "succeeds")
+        assert not world.owed()
+        assert len(world.runs()) <= 5
+
+
+def test_what_is_given_up_is_told_once_and_again_only_when_a_new_run_gives_up() -> None:
+    with edge_world() as world:
+        world.is_webhook_down = True
+        world.announce([FIRST, FIRST + timedelta(days=1)])
+        for _ in range(MAX_ATTEMPTS + 2):
+            let_runs_fail(world)
+        assert world.told == [], "the webhook is down"
+        assert "gave up on 2026-11-01/2026-11-02" in world.reason
+        assert not world.errors
+        world.is_webhook_down = False
+        world.tick()
+        assert world.told == [], "it was tried a moment ago"
+        for _ in range(3):
+            world.now += 1000.0
+            world.tick()
+            world.save_cursor(lambda _: None)
+        (text,) = world.told
+        assert "gave up on 2026-11-01/2026-11-02" in text
+        world.announce([FIRST])
+        for _ in range(MAX_ATTEMPTS + 2):
+            let_runs_fail(world)
+        assert len(world.told) == 2
+
+
+def test_a_run_that_a_dead_daemon_never_queued_does_not_hold_its_edge() -> None:
+    with edge_world() as world:
+        world.announce([FIRST])
+        world.tick(dies_after="RUN_CREATED")
+        assert not world.in_flight()
+        # too late for Dagster to take up the tick that died
+        world.now += 100_000.0
+        world.tick()
+        (run,) = world.in_flight()
+        world.start(run)
+        world.end(run, "succeeds")
+        assert not world.owed()
+
+
+def test_what_is_beyond_a_full_window_is_not_held_up_by_what_was_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("databox_shared.handoff.MAX_EVENTS_PER_KEY", 3)
+    with edge_world() as world:
+        world.announce([FIRST])
+        for _ in range(MAX_ATTEMPTS):
+            let_runs_fail(world)
+        for number in range(1, 8):
+            world.announce([FIRST + timedelta(days=number)])
+        for _ in range(12):
+            world.now += SETTLE_SECONDS
+            world.tick()
+            for run in world.in_flight():
+                world.start(run)
+                world.end(run, "succeeds")
+        assert [event.day for event in world.owed()] == [FIRST]
