@@ -191,6 +191,28 @@ def test_the_rollover_relabels_old_rows_in_place(client: Client) -> None:
     assert all(t.get("reportAs", "cangoo") in taxa for t in taxa.values())
 
 
+def test_an_older_version_of_the_taxonomy_is_another_one_and_stays_after_a_rollover(
+    client: Client,
+) -> None:
+    def version(number: str) -> dict[str, dict[str, Any]]:
+        taxa = client.ask("/ref/taxonomy/ebird", fmt="json", version=number)
+        return {taxon["speciesCode"]: taxon for taxon in taxa}
+
+    older, present = version("2024"), version("2025.0")
+    for taxa in (older, present):
+        assert all(t.get("reportAs", "norcar") in taxa for t in taxa.values())
+        orders = [taxon["taxonOrder"] for taxon in taxa.values()]
+        assert orders == sorted(set(orders))
+    assert older.keys() - present.keys() == {"yelwar", "whimbr", "mallar", "snoowl"}
+    assert present.keys() - older.keys() == {"redpol1", "mallar3", "snoowl1"}
+    assert (older["yelwar1"]["category"], present["yelwar1"]["category"]) == ("issf", "species")
+    assert (older["hoared"]["category"], present["hoared"]["reportAs"]) == ("species", "redpol1")
+    assert older["coohaw"]["sciName"] != present["coohaw"]["sciName"]
+    client.order("POST", "/taxonomy/rollover")
+    assert (version("2024.0"), version("2025")) == (older, present)
+    assert "norcar3" in version("2026.0")
+
+
 def test_requests_are_counted_without_their_keys(client: Client) -> None:
     client.ask(f"/product/stats/US-DC/{PATH_DAY}", key="secret")
     client.ask("/product/lists/US-DC")

@@ -5,10 +5,11 @@ from starlette.responses import Response
 
 from ebird_sandbox import params, replies, rows, totals
 from ebird_sandbox.endpoints import Api, Endpoint
+from ebird_sandbox.older_taxonomy import older_taxonomy
 from ebird_sandbox.regions import TYPES, type_of
 from ebird_sandbox.replies import ApiError, json_reply, reply
 from ebird_sandbox.scopes import Circle, Scope, around, region_scope, unknown_region
-from ebird_sandbox.taxonomy import ROLLOVER_VERSION, VERSIONS
+from ebird_sandbox.taxonomy import ROLLOVER_VERSION, VERSIONS, Taxonomy, load
 
 _NAME_FORMATS = ("detailed", "detailednoqual", "full", "namequal", "nameonly", "revdetailed")
 _HOTSPOT = "refHotspotCmd"
@@ -99,11 +100,12 @@ def hotspot_info(api: Api, request: Request) -> Response:
 
 def taxonomy(api: Api, request: Request) -> Response:
     """The taxa, all of them or some."""
-    known = api.world.taxonomy
+    present = api.world.taxonomy
     version = request.query_params.get("version", "").strip() or "latest"
     versions = {str(v) for v in VERSIONS} | {f"{v:g}" for v in VERSIONS} | {"latest"}
-    if version not in versions | {f"{known.version:g}", str(known.version)}:
+    if version not in versions | {f"{present.version:g}", str(present.version)}:
         params.refuse_field("version", "Pattern", "version is invalid.")
+    known = _of_version(present, version)
     categories = params.categories(request)
     # Asked for both, eBird looks at the categories alone.
     wanted = set() if categories else set(params.words_of(request, "species"))
@@ -116,6 +118,13 @@ def taxonomy(api: Api, request: Request) -> Response:
         return json_reply(request, [rows.taxon_form(taxon) for taxon in found])
     lines = [rows.TAXON_HEADER, *(rows.taxon_csv_row(taxon) for taxon in found)]
     return reply(request, replies.csv_text(lines), replies.PLAIN)
+
+
+def _of_version(present: Taxonomy, version: str) -> Taxonomy:
+    """The taxonomy of a version; those before 2024 are told as that of 2024."""
+    if version == "latest" or float(version) == present.version:
+        return present
+    return load() if float(version) == VERSIONS[0] else older_taxonomy()
 
 
 def taxonomy_versions(api: Api, request: Request) -> Response:

@@ -7,7 +7,7 @@ derived here.
 
 import csv
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 
 CATEGORIES = ("species", "slash", "issf", "spuh", "hybrid", "domestic", "form", "intergrade")
@@ -145,6 +145,7 @@ _EXTINCT = Taxon(
 )
 
 
+@cache
 def load() -> Taxonomy:
     """The 2025 taxonomy, of the taxa that the sandbox knows."""
     text = files("ebird_sandbox").joinpath("data/taxa.csv").read_text(encoding="utf-8")
