@@ -305,6 +305,8 @@ ROWS = {
     ),
     "ebird_raw.recent_observations": _sightings,
     "ebird_raw.notable_observations": _sightings,
+    "ebird_raw.historic_observations": _sightings,
+    "ebird_raw.top100": lambda: [ANY_ROW | {"user_display_name": OBSERVER, "user_id": "USER1"}],
     "ebird_raw.hotspots": lambda: [_HOTSPOT | _AT],
     "ebird_raw.taxa": _taxa,
     "ebird_raw.regions": lambda: [{"region_code": "US-DC", "region_name": "District of Columbia"}],

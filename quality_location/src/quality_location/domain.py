@@ -50,10 +50,16 @@ def private_values_sql() -> Iterator[str]:
     What is public elsewhere (the name of a hotspot, a region or a bird) is not private: people
     call their garden by such names. A place that has become a hotspot since is public.
     """
-    checklists, recent, notable, hotspots = (
+    checklists, recent, notable, historic = (
         relation(_table(RAW, name))
-        for name in ("checklists", "recent_observations", "notable_observations", "hotspots")
+        for name in (
+            "checklists",
+            "recent_observations",
+            "notable_observations",
+            "historic_observations",
+        )
     )
+    hotspots, top100 = (relation(_table(RAW, name)) for name in ("hotspots", "top100"))
     observations, regions, taxa = (
         relation(_table(RAW, name)) for name in ("observations", "regions", "taxa")
     )
@@ -63,6 +69,7 @@ CREATE TABLE {PRIVATE_PLACES} AS
 SELECT latitude, longitude FROM {checklists} WHERE NOT is_hotspot
 UNION SELECT lat, lng FROM {recent} WHERE location_private
 UNION SELECT lat, lng FROM {notable} WHERE location_private
+UNION SELECT lat, lng FROM {historic} WHERE location_private
 EXCEPT SELECT lat, lng FROM {hotspots}
 EXCEPT SELECT latitude, longitude FROM {checklists} WHERE is_hotspot"""
     yield f"""
@@ -70,8 +77,13 @@ CREATE TABLE {PRIVATE_TEXT} AS
 SELECT loc_name AS value FROM {checklists} WHERE NOT is_hotspot
 UNION SELECT loc_name FROM {recent} WHERE location_private
 UNION SELECT loc_name FROM {notable} WHERE location_private
+UNION SELECT loc_name FROM {historic} WHERE location_private
 UNION SELECT user_display_name FROM {checklists}
 UNION SELECT user_display_name FROM {notable}
+UNION SELECT user_display_name FROM {historic}
+UNION SELECT user_display_name FROM {top100}
+UNION SELECT user_id FROM {top100}
+UNION SELECT profile_handle FROM {top100}
 UNION SELECT comments FROM {checklists} WHERE length(comments) >= {_SHORTEST_COMMENT}
 UNION SELECT comments FROM {observations} WHERE length(comments) >= {_SHORTEST_COMMENT}
 EXCEPT SELECT loc_name FROM {hotspots}

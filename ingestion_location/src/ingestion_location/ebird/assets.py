@@ -164,7 +164,8 @@ def _announce_days(
 ) -> None:
     report = context.log.info
     for load in loads:
-        for table in DAY_TABLES:
+        # a table that no region has for the day is neither loaded nor empty
+        for table in load.rows:
             context.log_event(
                 dg.AssetMaterialization(
                     asset_key=dg.AssetKey([RAW, table]),
@@ -191,7 +192,8 @@ def _announce_days(
 
 
 def _landing(load: DayLoad, table: str) -> dg.MetadataValue[Any]:
-    paths = [str(read.stats if table == "region_stats" else read.views) for read in load.reads]
+    resource, _ = RAW_TABLES[table].item
+    paths = [str(read.files[resource]) for read in load.reads if resource in read.files]
     return dg.MetadataValue.path(paths[0]) if len(paths) == 1 else dg.MetadataValue.json(paths)
 
 

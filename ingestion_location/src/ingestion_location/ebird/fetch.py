@@ -1,13 +1,14 @@
 """Fetch: from the API into landing files, and nothing else.
 
-A day is read as its control totals, its lists of checklists (split where the cap of 200 cut them)
-and every checklist's own page. It must never ask for what a landing file holds, and never take an
-error for an empty answer.
+A day is read as its control totals, its lists of checklists (split where the cap of 200 cut them),
+one sighting of each taxon, its leaders, and every checklist's own page: four or five calls that
+tell of the same moment, and then one for each checklist. It must never ask for what a landing file
+holds, and never take an error for an empty answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
@@ -27,13 +28,14 @@ class FetchError(Exception):
 
 @dataclass(frozen=True)
 class DayRead:
-    """One region's day in landing files, complete."""
+    """One region's day in landing files by resource, complete.
+
+    `top100` is missing for a county: eBird has no leaders for one.
+    """
 
     region: str
     day: date
-    stats: Path
-    lists: Path
-    views: Path
+    files: Mapping[str, Path]
     calls_made: int
     calls_saved: int
 
@@ -42,8 +44,10 @@ class DayRead:
 class SnapshotRead:
     """What is true now rather than on a day, in landing files by resource, complete."""
 
-    files: dict[str, list[Path]] = field(default_factory=dict[str, list[Path]])
-    taxonomy_version: float = 0.0
+    files: dict[str, list[Path]] = field(
+        # counties have nothing below them, so nobody may have been asked for its parts
+        default_factory=lambda: {"region_list": []}
+    )
     calls_made: int = 0
     calls_saved: int = 0
 
@@ -63,24 +67,30 @@ class Fetcher:
     def day(self, region: str, day: date) -> DayRead:
         """Read one region's day. Raises `FetchError` with the region, the day and the cause."""
         read = self._held(region, day) or self.read_date.isoformat()
-        stats, lists, views = (
-            self.landing.file(resource, region, day, read) for resource in _DAY_RESOURCES
-        )
+        files = {
+            resource: self.landing.file(resource, region, day, read)
+            for resource in DAY_RESOURCES
+            if resource != "top100" or _has_leaders(region)
+        }
         try:
-            total, found = self._list_day(stats, lists, region, day)
-            self._view_all(views, lists, found, f"{region} {day}")
+            total, found = self._list_day(files["stats"], files["lists"], region, day)
+            # nobody was out, so there is nothing more to ask
+            quiet = not total and not found
+            for resource, paths in _one_call_answers(region, day).items():
+                if resource in files:
+                    self._ask_all(files[resource], [] if quiet else paths)
+            self._view_all(files["views"], files["lists"], found, f"{region} {day}")
         except EbirdError as error:
             msg = f"{region} {day}: {error}"
             raise FetchError(msg) from error
         finally:
-            for file in (stats, lists, views):
+            for file in files.values():
                 self._close(file)
-        made, saved = (
-            sum(file.made for file in (stats, lists, views)),
-            sum(file.saved for file in (stats, lists, views)),
-        )
+        made = sum(file.made for file in files.values())
+        saved = sum(file.saved for file in files.values())
         self.report(f"{region} {day}: {len(found)} of {total} checklists, {made} calls")
-        return DayRead(region, day, stats.path, lists.path, views.path, made, saved)
+        paths = {resource: file.path for resource, file in files.items()}
+        return DayRead(region, day, paths, made, saved)
 
     def snapshots(self, regions: Sequence[str]) -> SnapshotRead:
         """Read the unpartitioned resources of all regions. Raises `FetchError`."""
@@ -97,20 +107,21 @@ class Fetcher:
             gather("recent", region, _recent(region))
             gather("notable", region, _notable(region))
             gather("hotspots", region, _hotspots(region))
+            gather("species_lists", region, f"product/spplist/{region}")
             gather("region_info", region, f"ref/region/info/{region}")
             if level := _level_below(region):
                 gather("region_list", region, f"ref/region/list/{level}/{region}")
         versions = gather("taxonomy_versions", _WORLD, "ref/taxonomy/versions")
-        read.taxonomy_version = version = _latest(versions)
-        # a version never changes, so it is asked for once, not once a day
-        gather("taxa", _WORLD, _taxonomy(version), version=str(version))
+        for version in _newest_two(versions):
+            # a version never changes, so it is asked for once, not once a day
+            gather("taxa", _WORLD, _taxonomy(version), version=str(version))
         self.report(f"snapshots of {', '.join(regions)}: {read.calls_made} calls")
         return read
 
     def _held(self, region: str, day: date) -> str | None:
         """The read date of landing files, complete or begun, that no call need repeat."""
         names: set[str] = set()
-        for resource in _DAY_RESOURCES:
+        for resource in DAY_RESOURCES:
             names |= self.landing.reads(resource, region, day)
         reads = (date.fromisoformat(name) for name in names)
         held = max((read for read in reads if read <= self.read_date), default=None)
@@ -133,6 +144,15 @@ class Fetcher:
             self._split(lists, region, day, total)
             lists.complete()
         return total, sorted(_sub_ids(lists))
+
+    def _ask_all(self, file: LandingFile, paths: Sequence[str]) -> None:
+        file.open()
+        if file.is_complete:
+            file.saved += len(file.bodies)
+            return
+        for path in paths:
+            file.ask(self.api, path)
+        file.complete()
 
     def _split(self, lists: LandingFile, place: str, day: date, total: int) -> None:
         """List a place, and its parts where the list was cut."""
@@ -211,7 +231,7 @@ def is_due(day: date, *, last_read: date, today: date, ages: Iterable[int]) -> b
     return any(before < age <= now for age in ages)
 
 
-_DAY_RESOURCES = ("stats", "lists", "views")
+DAY_RESOURCES = ("stats", "lists", "historic", "top100", "views")
 _WORLD = "world"
 
 
@@ -243,6 +263,25 @@ def _taxonomy(version: float) -> str:
     return with_query("ref/taxonomy/ebird", fmt="json", version=version)
 
 
-def _latest(versions: list[dict[str, Any]]) -> float:
-    """The version that `ref/taxonomy/versions` marks as the latest."""
-    return max(float(entry["authorityVer"]) for entry in versions if entry["latest"])
+def _has_leaders(region: str) -> bool:
+    """Whether eBird has a Top 100 for it: for a country, a state or a place, not for a county."""
+    return _level_below(region) is not None
+
+
+def _one_call_answers(region: str, day: date) -> dict[str, list[str]]:
+    """What is asked about a day beside its lists and pages, by resource."""
+    historic, top100 = f"data/obs/{region}/historic/{_slashed(day)}", f"product/top100/{region}"
+    return {
+        "historic": [with_query(historic, detail="full", includeProvisional="true")],
+        "top100": [
+            with_query(f"{top100}/{_slashed(day)}", rankedBy=ranked_by, maxResults=100)
+            for ranked_by in ("spp", "cl")
+        ],
+    }
+
+
+def _newest_two(versions: list[dict[str, Any]]) -> list[float]:
+    """The version that `ref/taxonomy/versions` marks as the latest, and the one before it."""
+    latest = max(float(entry["authorityVer"]) for entry in versions if entry["latest"])
+    numbers = sorted({float(entry["authorityVer"]) for entry in versions}, reverse=True)
+    return [number for number in numbers if number <= latest][:2]

@@ -12,7 +12,13 @@ from datetime import date
 from pathlib import Path
 
 from databox_shared.settings import Settings
-from ingestion_location.ebird.fetch import DayRead, Fetcher, FetchError, SnapshotRead
+from ingestion_location.ebird.fetch import (
+    DAY_RESOURCES,
+    DayRead,
+    Fetcher,
+    FetchError,
+    SnapshotRead,
+)
 from ingestion_location.ebird.ledger import mark_unannounced, record_new_fields, record_reads
 from ingestion_location.ebird.load import Counts, Scope, connect, load
 from ingestion_location.ebird.tables import DAY_TABLES, RAW_TABLES, SNAPSHOT_TABLES
@@ -24,7 +30,7 @@ BYTES_PER_LOAD = 8 * 1024 * 1024
 
 @dataclass
 class DayLoad:
-    """One day of all regions, loaded. `rows` by table."""
+    """One day of all regions, loaded. `rows` by table, without those that no region has."""
 
     day: date
     reads: list[DayRead]
@@ -105,10 +111,10 @@ class Ingest:
         tables: list[str] = []
         scopes: dict[str, list[Scope]] = {}
         if batch:
+            # a resource without a file, the leaders of counties alone, is a table without a row
             files |= {
-                "stats": [read.stats for read in batch],
-                "lists": [read.lists for read in batch],
-                "views": [read.views for read in batch],
+                resource: [read.files[resource] for read in batch if resource in read.files]
+                for resource in DAY_RESOURCES
             }
             tables += DAY_TABLES
             days: list[Scope] = [(read.region, read.day) for read in batch]
@@ -145,6 +151,7 @@ class Ingest:
             rows = {
                 table: sum(counts[table][read.region, day] for read in reads)
                 for table in DAY_TABLES
+                if any(RAW_TABLES[table].item[0] in read.files for read in reads)
             }
             loads.append(DayLoad(day, reads, rows, *totals[day]))
         self.loaded_days += loads
@@ -175,7 +182,7 @@ def _batches(days: Iterable[list[DayRead]]) -> Iterator[list[DayRead]]:
         for reads in days:
             batch += reads
             number += 1
-            size += sum(read.views.stat().st_size for read in reads)
+            size += sum(read.files["views"].stat().st_size for read in reads)
             if number >= DAYS_PER_LOAD or size >= BYTES_PER_LOAD:
                 yield batch
                 batch, size, number = [], 0, 0

@@ -17,7 +17,8 @@ Fields: TypeAlias = Mapping[str, Any]
 """Fields by name: a DuckDB type, or the fields of an object.
 
 `TIME` is eBird's local date with or without a time, as text; `-` a field that no table needs.
-A name may end in `[]` for an array of objects, and `!` marks what is never missing.
+A name may end in `[]` for an array of objects, and `!` marks what is never missing. An answer that
+is an array of plain values has the type of one instead of fields.
 """
 
 
@@ -42,7 +43,26 @@ _OBSERVATION: Fields = {
     "exoticCategory": "VARCHAR",
 }
 
-SHAPES: dict[str, Fields] = {
+_FULL_OBSERVATION: Fields = (
+    _OBSERVATION
+    | {
+        "obsId!": "VARCHAR",
+        "subnational1Code!": "VARCHAR",
+        "subnational2Code": "VARCHAR",
+        "userDisplayName!": "VARCHAR",
+        "hasRichMedia!": "BOOLEAN",
+    }
+    | _unused(
+        "subnational2Name subnational1Name countryCode countryName checklistId presenceNoted "
+        "hasComments firstName lastName"
+    )
+)
+
+_PARENT: Fields = {"code": "VARCHAR", "result": "VARCHAR"} | _unused(
+    "bounds type longitude latitude"
+)
+
+SHAPES: dict[str, Fields | str] = {
     "stats": {
         "numChecklists!": "BIGINT",
         "numContributors!": "BIGINT",
@@ -104,18 +124,17 @@ SHAPES: dict[str, Fields] = {
         "submissionMethodVersionDisp"
     ),
     "recent[]": _OBSERVATION,
-    "notable[]": _OBSERVATION
-    | {
-        "obsId!": "VARCHAR",
-        "subnational1Code!": "VARCHAR",
-        "subnational2Code": "VARCHAR",
+    "notable[]": _FULL_OBSERVATION,
+    "historic[]": _FULL_OBSERVATION,
+    "top100[]": {
+        "userId!": "VARCHAR",
         "userDisplayName!": "VARCHAR",
-        "hasRichMedia!": "BOOLEAN",
-    }
-    | _unused(
-        "subnational2Name subnational1Name countryCode countryName checklistId presenceNoted "
-        "hasComments firstName lastName"
-    ),
+        "profileHandle": "VARCHAR",
+        "rowNum!": "BIGINT",
+        "numSpecies!": "BIGINT",
+        "numCompleteChecklists!": "BIGINT",
+    },
+    "species_lists[]": "VARCHAR",
     "hotspots[]": {
         "locId!": "VARCHAR",
         "locName!": "VARCHAR",
@@ -149,8 +168,10 @@ SHAPES: dict[str, Fields] = {
     "region_info": {
         "result!": "VARCHAR",
         "bounds": {"minX!": "DOUBLE", "maxX!": "DOUBLE", "minY!": "DOUBLE", "maxY!": "DOUBLE"},
+        # a county lies in a state and that in a country: no region has more above it
+        "parent": _PARENT | {"parent": _PARENT | _unused("parent")},
     }
-    | _unused("code type parent longitude latitude"),
+    | _unused("code type longitude latitude"),
     "region_list[]": {"code!": "VARCHAR", "name!": "VARCHAR"},
 }
 
@@ -174,15 +195,17 @@ def is_array(resource: str) -> bool:
 
 def known_fields(resource: str) -> set[str]:
     """All fields of one item, in the words in which `check` names unknown ones."""
-    return set(_names(_fields(resource), ""))
+    fields = _fields(resource)
+    return set() if isinstance(fields, str) else set(_names(fields, ""))
 
 
 def duckdb_type(resource: str, more: Sequence[str] = ()) -> str:
     """The DuckDB type of one item, with the fields that tables need and `more` as JSON."""
-    return _struct(_fields(resource), "", more)
+    fields = _fields(resource)
+    return fields if isinstance(fields, str) else _struct(fields, "", more)
 
 
-def _fields(resource: str) -> Fields:
+def _fields(resource: str) -> Fields | str:
     return SHAPES[f"{resource}[]" if is_array(resource) else resource]
 
 
@@ -300,7 +323,21 @@ def _misfit(field: str, value: Any, wanted: str) -> ShapeError:
     return ShapeError(f"{field} is {shown} and not {wanted}")
 
 
+def _value(kind: str) -> _Check:
+    def check_value(value: Any, where: str) -> set[str]:
+        if type(value) not in _PYTHON_TYPES[kind]:
+            name = where.rstrip(".") or "an item of the answer"
+            raise _misfit(name, value, _WORDS[kind])
+        return _FINE
+
+    return check_value
+
+
+def _check_of(resource: str, shape: Fields | str) -> _Check:
+    item = _value(shape) if isinstance(shape, str) else _Object(shape)
+    return _array(item) if resource.endswith("[]") else item
+
+
 _CHECKS: dict[str, _Check] = {
-    key.removesuffix("[]"): _array(_Object(fields)) if key.endswith("[]") else _Object(fields)
-    for key, fields in SHAPES.items()
+    resource.removesuffix("[]"): _check_of(resource, shape) for resource, shape in SHAPES.items()
 }

@@ -111,6 +111,39 @@ RAW_TABLES: dict[str, RawTable] = {
             """,
         ),
         RawTable(
+            "historic_observations",
+            ("historic", "body"),
+            ("region_code", "obs_date"),
+            """
+            SELECT
+                region AS region_code, day AS obs_date, body.speciesCode AS species_code,
+                body.comName AS com_name, body.sciName AS sci_name, body.obsId AS obs_id,
+                body.subId AS sub_id, body.locId AS loc_id, body.locName AS loc_name,
+                body.obsDt::TIMESTAMP AS obs_dt, body.howMany AS how_many, body.lat, body.lng,
+                body.obsValid AS obs_valid, body.obsReviewed AS obs_reviewed,
+                body.locationPrivate AS location_private, body.exoticCategory AS exotic_category,
+                body.subnational1Code AS subnational1_code,
+                body.subnational2Code AS subnational2_code,
+                body.userDisplayName AS user_display_name, body.hasRichMedia AS has_rich_media,
+                read_at{more}
+            FROM historic
+            """,
+        ),
+        RawTable(
+            "top100",
+            ("top100", "body"),
+            ("region_code", "obs_date"),
+            """
+            SELECT
+                region AS region_code, day AS obs_date,
+                regexp_extract(path, 'rankedBy=(\\w+)', 1) AS ranked_by, body.userId AS user_id,
+                body.rowNum AS row_num, body.userDisplayName AS user_display_name,
+                body.profileHandle AS profile_handle, body.numSpecies AS num_species,
+                body.numCompleteChecklists AS num_complete_checklists, read_at{more}
+            FROM top100
+            """,
+        ),
+        RawTable(
             "recent_observations",
             ("recent", "body"),
             ("region_code",),
@@ -159,13 +192,21 @@ RAW_TABLES: dict[str, RawTable] = {
             """,
         ),
         RawTable(
+            "species_lists",
+            ("species_lists", "body"),
+            ("region_code",),
+            """
+            SELECT region AS region_code, body AS species_code, place AS list_order, read_at{more}
+            FROM species_lists
+            """,
+        ),
+        RawTable(
             "taxa",
             ("taxa", "body"),
             ("taxonomy_version",),
             """
             SELECT
-                (SELECT max(body.authorityVer) FROM taxonomy_versions WHERE body.latest)
-                    AS taxonomy_version,
+                regexp_extract(path, 'version=([0-9.]+)', 1)::DOUBLE AS taxonomy_version,
                 body.speciesCode AS species_code, body.comName AS com_name,
                 body.sciName AS sci_name, body.category, body.taxonOrder AS taxon_order,
                 body."order" AS order_name, body.familyCode AS family_code,
@@ -184,7 +225,14 @@ RAW_TABLES: dict[str, RawTable] = {
                 SELECT region AS code, body.result AS "name", body.bounds, read_at, 1 AS place
                 FROM region_info
                 UNION ALL BY NAME
-                SELECT body.code, body.name, region AS parent, read_at, 2 AS place FROM region_list
+                SELECT body.code, body.name, read_at, 2 AS place FROM region_list
+                UNION ALL BY NAME
+                SELECT above.code AS code, above.result AS "name", read_at, 3 AS place
+                FROM (
+                    SELECT read_at, body.parent AS above FROM region_info
+                    UNION ALL
+                    SELECT read_at, body.parent.parent FROM region_info
+                )
             )
             SELECT
                 code AS region_code, coalesce(name, code) AS region_name,
@@ -194,7 +242,8 @@ RAW_TABLES: dict[str, RawTable] = {
                     THEN array_to_string(string_split(code, '-')[:-2], '-') END AS parent_code,
                 bounds.minX AS min_x, bounds.maxX AS max_x, bounds.minY AS min_y,
                 bounds.maxY AS max_y, read_at
-            FROM found QUALIFY row_number() OVER (PARTITION BY code ORDER BY place) = 1
+            FROM found WHERE code IS NOT NULL
+            QUALIFY row_number() OVER (PARTITION BY code ORDER BY place) = 1
             """,
         ),
     )
@@ -254,6 +303,9 @@ def new_columns(table: RawTable, new: NewFields) -> dict[str, str]:
 
 def _source(resource: str, paths: Sequence[Path], new: Sequence[str]) -> str:
     item = shapes.duckdb_type(resource, new)
+    if not paths:
+        envelope = "region VARCHAR, day DATE, path VARCHAR, read_at TIMESTAMP"
+        return f"CREATE TABLE {resource} ({envelope}, body {item})"
     body = f"{item}[]" if shapes.is_array(resource) else item
     names = ", ".join(_quoted(str(path)) for path in paths)
     rows = (
@@ -262,7 +314,10 @@ def _source(resource: str, paths: Sequence[Path], new: Sequence[str]) -> str:
         f"body: {_quoted(body)}}}, maximum_object_size = {MAX_ANSWER_BYTES})"
     )
     if shapes.is_array(resource):
-        rows = f"SELECT region, day, path, read_at, unnest(body) AS body FROM ({rows})"  # noqa: S608
+        rows = (
+            "SELECT region, day, path, read_at, unnest(body) AS body, "  # noqa: S608
+            f"generate_subscripts(body, 1) AS place FROM ({rows})"
+        )
     return f"CREATE TABLE {resource} AS {rows}"
 
 
