@@ -36,7 +36,7 @@ def test_every_location_is_a_folder_with_a_package_of_its_name_and_the_reverse()
         assert (folder / "tests").is_dir()
         assert (folder / "README.md").is_file()
         project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-        assert project["name"] == f"{location.name}-location"
+        assert project["name"] == folder.name.replace("_", "-")
 
 
 def test_the_whole_project_installs_every_package(pyproject: dict[str, Any]) -> None:

@@ -35,7 +35,10 @@ TRANSFORM_TO_QUALITY = Edge(
     "transform_to_quality", "transform", "quality", (STAGING, MARTS), also_reads=(RAW,)
 )
 
-EDGES = (INGESTION_TO_TRANSFORM, TRANSFORM_TO_QUALITY)
+EDGES = (
+    INGESTION_TO_TRANSFORM,
+    TRANSFORM_TO_QUALITY,
+)
 
 RELEASED = (MARTS,)
 """The contracts whose tables people get."""

@@ -175,5 +175,27 @@ def ci_changed(against: str | None, as_json: bool) -> None:
         click.echo(f"  {name:12} {'tested: ' + ', '.join(files[:3]) + rest if files else 'not'}")
 
 
+@main.command()
+@click.argument("name")
+def location_new(name: str) -> None:
+    """Add a code location NAME that loads, is tested and is linked to transform by contract.
+
+    Adds NAME_location/ and a contract NAME_data, and registers both. It is all there or, whatever
+    goes wrong, nothing is.
+    """
+    from databox_workspace.new_location import NewLocationError, new_location
+
+    try:
+        new_location(project_root(), name, say=click.echo)
+    except NewLocationError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"""
+The location {name} is there. It makes a small table from transform's marts after each transform.
+  uv run task test:{name}        its tests, alone
+  uv run task check:workspace    that it fits to the others
+  uv run task dagster:dev        the UI with it
+Now make it yours: the contract {name}_data, then {name}_location/src/{name}_location/tables.py.""")
+
+
 if __name__ == "__main__":
     main()
