@@ -88,9 +88,8 @@ def changed_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         copy.write_bytes(file.read_bytes())
     model = project / "models" / "marts" / "species_daily.sql"
     text = model.read_text()
-    changed = text.replace(
-        "NOT taxa.rollup_species_code IS NULL", "taxa.rollup_species_code <> 'amerob'"
-    )
+    of_days = "reports.obs_date BETWEEN @start_date AND @end_date"
+    changed = text.replace(of_days, f"{of_days} AND reports.species_code <> 'amerob'")
     assert changed != text
     model.write_text(changed)
     for module in ("transform_location.models.PROJECT", "transform_location.warehouse.PROJECT"):
