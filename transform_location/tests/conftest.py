@@ -37,11 +37,16 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def settings(bare_settings: Settings, deployed: Path) -> Settings:
     """An environment with deployed models, which saves each test some seconds."""
-    target = bare_settings.hidden_dir / "transform"
+    copy_of(deployed, bare_settings)
+    return bare_settings
+
+
+def copy_of(deployed: Path, settings: Settings) -> None:
+    """Put the files of a deployed warehouse where these settings look for them."""
+    target = settings.hidden_dir / "transform"
     target.mkdir(parents=True)
     for name in ("transform.duckdb", "sqlmesh_state.duckdb", "deployed.json"):
         shutil.copy(deployed / name, target)
-    return bare_settings
 
 
 @pytest.fixture
