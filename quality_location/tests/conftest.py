@@ -45,9 +45,12 @@ class World:
         """Write the working files."""
         for location, names in (("ingestion", [RAW]), ("transform", [STAGING, MARTS])):
             with writing(self.settings, location) as writer, duckdb.connect(str(writer.path)) as db:
-                for table in (t for name in names for t in contract(name).tables.values()):
+                tables = [t for name in names for t in contract(name).tables.values()]
+                for table in (t for t in tables if t.full_name not in VIEWS):
                     _create(db, table, location)
                     _insert(db, table, ROWS.get(table.full_name, lambda: [ANY_ROW])())
+                for table in (t for t in tables if t.full_name in VIEWS):
+                    _create_view(db, table, location, VIEWS[table.full_name])
 
     def run_sql(self, location: str, sql: str) -> None:
         """Change a working file. Stored tables are `stored.<schema>__<table>`."""
@@ -148,6 +151,13 @@ def _create(db: duckdb.DuckDBPyConnection, table: Table, location: str) -> None:
     db.execute(f"CREATE SCHEMA IF NOT EXISTS {table.schema}")
     db.execute(f"CREATE TABLE {stored} ({columns})")
     # SQLMesh's views store the catalog's name
+    db.execute(f"CREATE VIEW {table.full_name} AS SELECT * FROM {location}.{stored}")
+
+
+def _create_view(db: duckdb.DuckDBPyConnection, table: Table, location: str, query: str) -> None:
+    # in two steps, as SQLMesh does it
+    stored = f"stored.{table.schema}__{table.name}"
+    db.execute(f"CREATE VIEW {stored} AS {query}")
     db.execute(f"CREATE VIEW {table.full_name} AS SELECT * FROM {location}.{stored}")
 
 
@@ -330,4 +340,15 @@ ROWS = {
     "ebird.species_frequency": _species_frequency,
     "ebird.rarity_alerts": _rarities,
     "ebird.hotspot_ranking": lambda: [_HOTSPOT | _AT | {"ranking": 1, "last_visit": DAYS[1]}],
+}
+
+# views over other tables of their contract; like a model's, with an expression and a subquery
+VIEWS = {
+    "ebird.checklist_species": """
+WITH species AS (SELECT * FROM transform.stored.ebird__species_daily WHERE birds_counted > 0)
+SELECT
+    region_code, species_code || obs_date AS sub_id, species_code, obs_date,
+    true AS is_present, birds_counted AS how_many
+FROM species AS s
+WHERE obs_date IN (SELECT t.obs_date FROM transform.stored.ebird__region_daily_totals AS t)""",
 }

@@ -17,10 +17,11 @@ from dagster_duckdb import DuckDBResource
 
 from databox_shared.contracts import MARTS, contract
 from quality_location import release as release_module
+from quality_location import release_file
 from quality_location.release import Facts, make_release
 from quality_location.warehouse import attached, held_snapshots
 
-from .conftest import DAYS, OBSERVER, PRIVATE_NAME
+from .conftest import DAYS, OBSERVER, PRIVATE_NAME, VIEWS
 
 if TYPE_CHECKING:
     from quality_location.release import Release
@@ -57,9 +58,11 @@ def test_it_holds_what_the_contract_says_and_no_private_word(released_world: "Wo
 def test_the_parquet_files_hold_the_same_rows(
     world: "World", monkeypatch: pytest.MonkeyPatch, large: int
 ) -> None:
-    monkeypatch.setattr(release_module, "LARGE_ROWS", large)
+    monkeypatch.setattr(release_file, "LARGE_ROWS", large)
     release = _release(world, NOW)
     for table in contract(MARTS).tables.values():
+        if table.full_name in VIEWS:
+            continue
         files = "/*/*.parquet" if large == 1 and table.day_column else ".parquet"
         path = release.folder / "parquet" / table.schema / table.name
         columns = ", ".join(column.name for column in table.columns)
@@ -149,7 +152,7 @@ def test_a_reader_of_the_old_file_hinders_nobody(released_world: "World") -> Non
     assert shell.returncode == 0
 
 
-_STEPS = ["_write_database", "write_page", "_force_to_disk", "_point", "_replace_link", "_prune"]
+_STEPS = ["write_database", "write_page", "_force_to_disk", "_point", "_replace_link", "_prune"]
 
 
 @pytest.mark.slow

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 SAMPLE_ROWS = 10
+# of a view that is released as one
+DAYS_OF_A_VIEW = 7
 _DAYS_NAMED = 10
 
 
@@ -60,10 +62,12 @@ def evaluate_table(
     *,
     broken: Mapping[str, str],
     now: datetime,
+    newest_days_only: bool = False,
 ) -> list[Outcome]:
     """Evaluate all checks of one table, in their order.
 
     `broken` says of each table, by full name, what is wrong with its columns (`broken_tables`).
+    With `newest_days_only` the rows of the newest days stand for all, if rows have a date.
     """
     columns = table_columns(connection, table)
     scan: _Scan | None = None
@@ -71,7 +75,7 @@ def evaluate_table(
     rows = [check for check in checks if isinstance(check, RowCheck)]
     askable = [c for c in rows if not any(t.full_name in broken for t in (table, *c.reads))]
     if table.full_name not in broken:
-        scan = _Scan(connection, table, askable, checks)
+        scan = _Scan(connection, table, askable, checks, newest_days_only)
     for check in checks:
         if isinstance(check, ColumnsCheck):
             outcomes.append(_columns_outcome(check, columns))
@@ -147,9 +151,13 @@ class _Scan:
         table: Table,
         rows: Sequence[RowCheck],
         checks: Sequence[Check],
+        newest_days_only: bool,
     ) -> None:
         self._connection = connection
         self._table = table
+        newest = _newest_days(table) if newest_days_only else ""
+        self._source = newest or relation(table)
+        self._which = f" of the newest {DAYS_OF_A_VIEW} days" if newest else ""
         day = table.day_column
         inner = [f"t.{day} AS day"] if day else []
         outer = ["day", "grouping(day) AS total"] if day else ["1 AS total"]
@@ -165,7 +173,7 @@ class _Scan:
             outer += [f"count(*) FILTER ({flag}) AS {flag}" for flag in flags]
         per_day = "GROUP BY GROUPING SETS ((), (day)) ORDER BY day" if day else ""
         cursor = connection.execute(
-            f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {relation(table)} t) "
+            f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {self._source} t) "
             f"{per_day}"
         )
         names = [str(item[0]) for item in cursor.description or []]
@@ -178,16 +186,17 @@ class _Scan:
     def outcome(self, check: RowCheck) -> Outcome:
         number = self._numbers[check.name]
         rows, failing = self._total["rows"], self._total.get(number, 0)
-        query = _failing_rows_query(check)
+        query = _failing_rows_query(check, self._source)
         if not failing:
-            return Outcome(check, 0, f"All {rows:,} rows pass.", rows=rows, query=query)
+            reason = f"All {rows:,} rows{self._which} pass."
+            return Outcome(check, 0, reason, rows=rows, query=query)
         per_condition = {label: self._total[f"{number}_{n}"] for n, label in enumerate(check.fails)}
         what = ", ".join(f"{label} ({count:,})" for label, count in per_condition.items() if count)
         by_day = {group["day"]: group[number] for group in self._days if group[number]}
         return Outcome(
             check,
             failing,
-            f"{failing:,} of {rows:,} rows fail: {what}{_named_days(by_day)}.",
+            f"{failing:,} of {rows:,} rows{self._which} fail: {what}{_named_days(by_day)}.",
             rows=rows,
             failing_by_day=by_day,
             sample=_markdown(self._connection, f"{query} LIMIT {SAMPLE_ROWS}"),
@@ -206,13 +215,23 @@ class _Scan:
         return Outcome(check, int(hours > check.hours), reason, query=query)
 
 
-def _failing_rows_query(check: RowCheck) -> str:
+def _newest_days(table: Table) -> str:
+    """The newest days of a table as a subquery; empty if its rows have no date."""
+    dates = [column.name for column in table.columns if column.required and column.type == "DATE"]
+    if not dates:
+        return ""
+    rows = relation(table)
+    newest = f"(SELECT max({dates[0]}) FROM {rows})"
+    return f"(FROM {rows} WHERE {dates[0]} > {newest} - {DAYS_OF_A_VIEW})"
+
+
+def _failing_rows_query(check: RowCheck, source: str) -> str:
     shown = list(dict.fromkeys((*check.table.key, *check.shows)))
     private = {column.name for column in check.table.columns if column.private}
     columns = [name for name in shown if name not in private] + list(check.explains)
     anything = " OR ".join(f"coalesce({sql}, false)" for sql in check.fails.values())
     explained = "".join(f", {sql} AS {name}" for name, sql in check.explains.items())
-    judged = f"SELECT *{explained}, {anything} AS is_failing FROM {relation(check.table)} t"
+    judged = f"SELECT *{explained}, {anything} AS is_failing FROM {source} t"
     return f"SELECT {', '.join(columns)} FROM ({judged}) WHERE is_failing ORDER BY ALL"
 
 

@@ -21,7 +21,7 @@ from quality_location.domain import COMPLETE_SHARE
 from quality_location.evaluate import Outcome
 from quality_location.history import SCORECARD, Recorded, outcome_word
 from quality_location.plots import Bar, columns, rows
-from quality_location.release import Release, most_reported_species
+from quality_location.release import Release
 from quality_location.warehouse import Held
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _birds(connection: "DuckDBPyConnection") -> dict[str, dg.MetadataValue]:
                 [Bar(name, count) for name, count, _ in most],
             )
         ),
-        "top_species": dg.MetadataValue.text(most_reported_species(connection)),
+        "top_species": dg.MetadataValue.text(_most_reported_species(connection)),
         "seen_in_7_days": dg.MetadataValue.md("\n".join(lines)),
         "species_in_7_days": dg.MetadataValue.int(len(seen)),
         "checklists_in_7_days": dg.MetadataValue.int(checklists),
@@ -160,6 +160,17 @@ def _checklists_by_day(connection: "DuckDBPyConnection", totals: str) -> str:
         f"orange: less than {COMPLETE_SHARE:.0%} are there",
         [Bar(day, loaded, of=counted, bad=bad) for day, loaded, counted, bad in reversed(days)],
     )
+
+
+def _most_reported_species(connection: "DuckDBPyConnection") -> str:
+    """The species on most checklists of the newest day, in a few words; empty without any."""
+    table = relation(contract(MARTS).tables["species_daily"])
+    row = connection.execute(
+        f"SELECT com_name, sum(checklists_reporting)::BIGINT AS checklists, obs_date FROM {table} "
+        f"WHERE obs_date = (SELECT max(obs_date) FROM {table}) "
+        "GROUP BY com_name, obs_date ORDER BY checklists DESC, com_name LIMIT 1"
+    ).fetchone()
+    return f"{row[0]}, on {row[1]:,} checklists of {row[2]}" if row else ""
 
 
 def source_in_words(held: Held) -> str:

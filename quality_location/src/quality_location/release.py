@@ -15,16 +15,19 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from databox_shared.contracts import MARTS, Table, contract
+from databox_shared.contracts import MARTS, contract
 from databox_shared.days import format_days
 from databox_shared.settings import Settings
-from quality_location.checks import literal, relation
+from quality_location.checks import relation
+from quality_location.corrections import corrections
 from quality_location.page import page_version, write_page
+from quality_location.release_file import public_columns, released_tables, write_database
+from quality_location.views import released_views
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -32,8 +35,6 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Raise it when what the files hold changes though the data and the contract do not."""
 KEEP_DAYS = 14
-# a table with more rows becomes a Parquet file per year, so that readers can take a part
-LARGE_ROWS = 1_000_000
 MANIFEST = "manifest.json"
 _BUILDING = ".building-"
 
@@ -58,8 +59,9 @@ class Facts:
 class Manifest:
     """`manifest.json`: what a release holds. `content` is equal if and only if the data is.
 
-    `rows` maps table → number of rows, `files` path within the release → bytes and sha256, and
-    `days` names the days of observation in the way of `databox_shared.days.format_days`.
+    `rows` maps table → number of rows, `views` view → its query over the tables (its rows are
+    stored nowhere), `files` path within the release → bytes and sha256, and `days` names the days
+    of observation in the way of `databox_shared.days.format_days`.
     """
 
     id: str
@@ -72,6 +74,7 @@ class Manifest:
     checks: Mapping[str, int]
     rows: Mapping[str, int]
     content: str
+    views: Mapping[str, str] = field(default_factory=dict[str, str])
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
 
 
@@ -81,11 +84,6 @@ class Release:
 
     folder: Path
     manifest: Manifest
-
-
-def released_tables() -> list[Table]:
-    """The tables that people get: those of the marts."""
-    return list(contract(MARTS).tables.values())
 
 
 def releases_folder(settings: Settings) -> Path:
@@ -101,7 +99,10 @@ def current_release(settings: Settings) -> Release | None:
         text = (folder / MANIFEST).read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
-    return Release(folder, Manifest(**json.loads(text)))
+    # a newer quality, before it was rolled back, may have said more
+    known = {item.name for item in fields(Manifest)}
+    said = {name: value for name, value in json.loads(text).items() if name in known}
+    return Release(folder, Manifest(**said))
 
 
 def make_release(
@@ -123,7 +124,7 @@ def make_release(
         return current, False
     building = folder / f"{_BUILDING}{facts.release_id}"
     building.mkdir()
-    _write_database(connection, building / settings.release_path.name, manifest)
+    write_database(connection, building / settings.release_path.name, manifest)
     write_page(
         connection,
         building / "report",
@@ -140,63 +141,23 @@ def make_release(
     return Release(finished, manifest), True
 
 
-def corrections(
-    connection: "DuckDBPyConnection", before: Release | None, manifest: Manifest
-) -> list[dict[str, Any]]:
-    """What changes on days that the release before had: table, day, rows added, changed, removed.
-
-    Empty without a release before, or when it was made under another version of the contract.
-    """
-    if before is None or before.manifest.contracts != manifest.contracts:
-        return []
-    found: list[dict[str, Any]] = []
-    for table in (table for table in released_tables() if table.day_column):
-        # its Parquet files: somebody may be writing into the DuckDB file
-        path = before.folder / "parquet" / table.schema / table.name
-        files = path / "*" / "*.parquet" if path.is_dir() else path.with_suffix(".parquet")
-        sides = [
-            f"SELECT {table.day_column} AS day, ({', '.join(table.key)}) AS key, "
-            f"md5(to_json(t)::VARCHAR) AS content FROM (SELECT {_columns(table)} FROM {source}) t"
-            for source in (f"read_parquet({literal(str(files))})", relation(table))
-        ]
-        rows = connection.execute(
-            f"WITH old AS ({sides[0]}), new AS ({sides[1]}) SELECT day, "
-            "count(*) FILTER (old.key IS NULL), "
-            "count(*) FILTER (old.content <> new.content), "
-            "count(*) FILTER (new.key IS NULL) "
-            "FROM old FULL JOIN new USING (day, key) "
-            "WHERE day IN (SELECT day FROM old) AND old.content IS DISTINCT FROM new.content "
-            "GROUP BY day ORDER BY day DESC"
-        ).fetchall()
-        names = ("day", "added", "changed", "removed")
-        found += [{"table": table.full_name, **dict(zip(names, row, strict=True))} for row in rows]
-    return found
-
-
-def most_reported_species(connection: "DuckDBPyConnection") -> str:
-    """The species on most checklists of the newest day, in a few words; empty without any."""
-    table = relation(contract(MARTS).tables["species_daily"])
-    row = connection.execute(
-        f"SELECT com_name, sum(checklists_reporting)::BIGINT AS checklists, obs_date FROM {table} "
-        f"WHERE obs_date = (SELECT max(obs_date) FROM {table}) "
-        "GROUP BY com_name, obs_date ORDER BY checklists DESC, com_name LIMIT 1"
-    ).fetchone()
-    return f"{row[0]}, on {row[1]:,} checklists of {row[2]}" if row else ""
-
-
 def _manifest(connection: "DuckDBPyConnection", facts: Facts) -> Manifest:
     marts = contract(MARTS)
     digest = hashlib.sha256(
         f"{FORMAT} {page_version()} {marts.version} {released_tables()!r}".encode()
     )
+    views = released_views(connection, released_tables())
+    digest.update(json.dumps(views).encode())
     rows: dict[str, int] = {}
     days: set[Any] = set()
     for table in released_tables():
+        if table.full_name in views:
+            continue
         count, content = _one(
             connection,
             # order does not matter to xor, and equal rows cannot cancel out: the key is unique
             f"SELECT count(*), bit_xor(md5_number(to_json(t)::VARCHAR)) "
-            f"FROM (SELECT {_columns(table)} FROM {relation(table)}) t",
+            f"FROM (SELECT {public_columns(table)} FROM {relation(table)}) t",
         )
         rows[table.full_name] = count
         digest.update(f"{table.full_name} {count} {content}\n".encode())
@@ -214,80 +175,8 @@ def _manifest(connection: "DuckDBPyConnection", facts: Facts) -> Manifest:
         checks=dict(facts.checks),
         rows=rows,
         content=digest.hexdigest(),
+        views=views,
     )
-
-
-def _write_database(connection: "DuckDBPyConnection", path: Path, manifest: Manifest) -> None:
-    connection.execute(f"ATTACH {literal(str(path))} AS release")
-    try:
-        marts = contract(MARTS)
-        connection.execute(f"CREATE SCHEMA release.{marts.name}")
-        for table in released_tables():
-            _write_table(connection, table)
-            _write_parquet(connection, table, path.parent, manifest.rows[table.full_name])
-        _write_about(connection, manifest)
-    finally:
-        connection.execute("DETACH release")
-
-
-def _write_table(connection: "DuckDBPyConnection", table: Table) -> None:
-    name = f"release.{table.full_name}"
-    columns = ", ".join(
-        f"{c.name} {c.type}{' NOT NULL' if c.required else ''}"
-        for c in table.columns
-        if not c.private
-    )
-    connection.execute(f"CREATE TABLE {name} ({columns})")
-    # in the order of the key, so that equal data gives equal files and lookups skip most of it
-    connection.execute(
-        f"INSERT INTO {name} SELECT {_columns(table)} FROM {relation(table)} "
-        f"ORDER BY {', '.join(table.key)}"
-    )
-    comment = f"{table.description} Grain: {table.grain}."
-    connection.execute(f"COMMENT ON TABLE {name} IS {literal(comment)}")
-    for column in table.columns:
-        if not column.private:
-            description = literal(column.description)
-            connection.execute(f"COMMENT ON COLUMN {name}.{column.name} IS {description}")
-
-
-def _write_parquet(
-    connection: "DuckDBPyConnection", table: Table, release: Path, rows: int
-) -> None:
-    target = release / "parquet" / table.schema / table.name
-    source, options = f"FROM release.{table.full_name}", "FORMAT parquet, COMPRESSION zstd"
-    if table.day_column and rows > LARGE_ROWS:
-        source = f"SELECT *, year({table.day_column}) AS year {source}"
-        options += ", PARTITION_BY (year)"
-        target.mkdir(parents=True)
-    else:
-        target = target.with_suffix(".parquet")
-        target.parent.mkdir(parents=True, exist_ok=True)
-    connection.execute(f"COPY ({source}) TO {literal(str(target))} ({options})")
-
-
-def _write_about(connection: "DuckDBPyConnection", manifest: Manifest) -> None:
-    facts = {
-        "what": contract(MARTS).description,
-        "source": manifest.source,
-        "release": manifest.id,
-        "created": manifest.created_at,
-        "run": manifest.run_id,
-        "days": manifest.days or "none",
-        **{f"contract {name}": version for name, version in manifest.contracts.items()},
-        **{f"snapshot {name}": str(number) for name, number in manifest.snapshots.items()},
-        **{f"checks {name}": str(number) for name, number in manifest.checks.items()},
-        **{f"rows {name}": str(number) for name, number in manifest.rows.items()},
-        "same as Parquet": "parquet/ beside manifest.json, in the folder release",
-        "columns explained": "SELECT table_name, column_name, comment FROM duckdb_columns() "
-        "WHERE comment IS NOT NULL",
-    }
-    connection.execute("CREATE TABLE release.about (item VARCHAR NOT NULL, value VARCHAR NOT NULL)")
-    rows = ", ".join(f"({literal(item)}, {literal(value)})" for item, value in facts.items())
-    connection.execute(f"INSERT INTO release.about VALUES {rows}")
-    connection.execute("COMMENT ON TABLE release.about IS 'What this file is: SELECT * FROM about'")
-    connection.execute("COMMENT ON COLUMN release.about.item IS 'What is said'")
-    connection.execute("COMMENT ON COLUMN release.about.value IS 'What it is'")
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -354,10 +243,6 @@ def _sha256(file: Path) -> str:
 
 def _link(settings: Settings) -> Path:
     return settings.release_path.with_name("release")
-
-
-def _columns(table: Table) -> str:
-    return ", ".join(column.name for column in table.columns if not column.private)
 
 
 def _one(connection: "DuckDBPyConnection", query: str) -> tuple[Any, ...]:
