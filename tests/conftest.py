@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 from plant import Plant, environment, warehouse
+from postgres import Postgres, running_postgres
 
 from databox_shared.settings import load_settings
 from databox_workspace.deployment import code_servers, daemon
@@ -29,3 +30,10 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
             daemon(home, servers) as running,
         ):
             yield Plant(settings, sandbox, instance, running)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL server; a test makes databases of its own in it."""
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
