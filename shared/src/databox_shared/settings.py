@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     ebird_schedule_paused: bool = False
     ebird_reread: Annotated[tuple[int, ...], NoDecode] = (1, 2, 3, 7, 14, 30)
     ebird_daily_call_limit: Annotated[int, Field(gt=0)] | None = None
+    deploy_dir: Path = Path("deployed")
     alert_webhook_url: SecretStr | None = None
     alert_email: str | None = None
     alert_smtp_url: SecretStr | None = None
@@ -126,6 +127,11 @@ class Settings(BaseSettings):
     def dlt_dir(self) -> Path:
         """Where every dlt run makes a working folder of its own."""
         return _anchored(self.dlt_data_dir)
+
+    @cached_property
+    def deployed_dir(self) -> Path:
+        """Where `task deploy` keeps the builds of each location and the servers that run them."""
+        return _anchored(self.deploy_dir)
 
     @cached_property
     def api_url(self) -> str:

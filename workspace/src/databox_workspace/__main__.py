@@ -10,6 +10,13 @@ from rich.console import Console
 
 from databox_shared.days import DaysError, parse_days
 from databox_shared.settings import SettingsError, load_settings, project_root
+from databox_workspace.deploy_commands import (
+    build_command,
+    deploy_command,
+    rollback_command,
+    status_command,
+    up_command,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -195,6 +202,13 @@ The location {name} is there. It makes a small table from transform's marts afte
   uv run task check:workspace    that it fits to the others
   uv run task dagster:dev        the UI with it
 Now make it yours: the contract {name}_data, then {name}_location/src/{name}_location/tables.py.""")
+
+
+main.add_command(build_command)
+main.add_command(deploy_command)
+main.add_command(rollback_command)
+main.add_command(status_command)
+main.add_command(up_command)
 
 
 if __name__ == "__main__":

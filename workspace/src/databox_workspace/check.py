@@ -7,7 +7,7 @@ partitions on the two sides of an edge, and locations whose libraries are too fa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -30,20 +30,34 @@ def check_workspace(workspace: Path, edges: Sequence[Edge] = EDGES) -> list[str]
         dg.DagsterInstance.local_temp() as instance,
         WorkspaceProcessContext(instance, WorkspaceFileTarget([str(workspace)])) as process,
     ):
-        context = process.create_request_context()
-        errors = list(_load_errors(context))
-        if errors:
-            # the graph of half a workspace would only repeat that the other half is missing
-            return errors
-        graph = context.asset_graph
-        return [
-            *_key_errors(graph),
-            *_check_errors(graph),
-            *_partition_errors(graph),
-            *_edge_errors(graph, edges),
-            *_sensor_errors(context, edges),
-            *_version_errors(context),
-        ]
+        return workspace_errors(process.create_request_context(), edges)
+
+
+def workspace_errors(
+    context: BaseWorkspaceRequestContext,
+    edges: Sequence[Edge] = EDGES,
+    *,
+    absent: Collection[str] = (),
+) -> list[str]:
+    """Return one sentence for each thing that is wrong with locations that are loaded.
+
+    `absent` are locations that were never deployed: what they will hand over is not missed yet.
+    """
+    errors = list(_load_errors(context))
+    if errors:
+        # the graph of half a workspace would only repeat that the other half is missing
+        return errors
+    promised = {key for edge in edges if edge.upstream in absent for key in edge.keys}
+    present = [edge for edge in edges if not {edge.upstream, edge.downstream} & set(absent)]
+    graph = context.asset_graph
+    return [
+        *_key_errors(graph, promised),
+        *_check_errors(graph, promised),
+        *_partition_errors(graph),
+        *_edge_errors(graph, present),
+        *_sensor_errors(context, present),
+        *_version_errors(context),
+    ]
 
 
 def _load_errors(context: BaseWorkspaceRequestContext) -> Iterator[str]:
@@ -53,7 +67,7 @@ def _load_errors(context: BaseWorkspaceRequestContext) -> Iterator[str]:
             yield f"location {name} does not load: {error.message.strip()}"
 
 
-def _key_errors(graph: RemoteWorkspaceAssetGraph) -> Iterator[str]:
+def _key_errors(graph: RemoteWorkspaceAssetGraph, promised: set[dg.AssetKey]) -> Iterator[str]:
     for node in _nodes(graph):
         key = node.key.to_user_string()
         owners = sorted(
@@ -63,7 +77,7 @@ def _key_errors(graph: RemoteWorkspaceAssetGraph) -> Iterator[str]:
         )
         if len(owners) > 1:
             yield f"asset {key} is materialized by {' and '.join(owners)}: keep it in one"
-        if _is_stub(node):
+        if _is_stub(node) and node.key not in promised:
             users = sorted({info.handle.location_name for info in node.repo_scoped_asset_infos})
             children = ", ".join(sorted(child.to_user_string() for child in node.child_keys))
             yield (
@@ -72,9 +86,11 @@ def _key_errors(graph: RemoteWorkspaceAssetGraph) -> Iterator[str]:
             )
 
 
-def _check_errors(graph: RemoteWorkspaceAssetGraph) -> Iterator[str]:
+def _check_errors(graph: RemoteWorkspaceAssetGraph, promised: set[dg.AssetKey]) -> Iterator[str]:
     for key, check in graph.remote_asset_check_nodes_by_key.items():
         asset = key.asset_key
+        if asset in promised:
+            continue
         if not graph.has(asset) or _is_stub(_node(graph, asset)):
             yield (
                 f"check {key.name} of {check.handle.location_name} is on "

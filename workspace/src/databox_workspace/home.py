@@ -6,7 +6,6 @@ first server starts: servers that start together race to create the tables.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import time
@@ -14,12 +13,12 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import dagster as dg
 
 from databox_shared.settings import Settings, project_root
 from databox_workspace.locations import locations
+from databox_workspace.locks import try_lock
 
 # a daemon says every 30 s that it lives
 HEARTBEAT_SECONDS = 45.0
@@ -43,33 +42,55 @@ class Home:
 
 @contextmanager
 def dagster_home(
-    settings: Settings, *, say: Callable[[str], object] = lambda _: None
+    settings: Settings,
+    *,
+    folder: Path | None = None,
+    has_own_servers: bool = False,
+    say: Callable[[str], object] = lambda _: None,
 ) -> Generator[Home]:
     """Prepare the home and hold it: DAGSTER_HOME if that is set, else a hidden folder by the data.
+
+    `folder` is another place for it if DAGSTER_HOME is not set. With `has_own_servers` the runs of
+    an earlier deployment are left alone, because the code servers that work on them outlive it.
 
     The lock is passed on to every server that is started, so it is held until the last has gone.
     A deployment that does not know the lock is known by its daemon's heartbeat.
     """
     named = os.environ.get("DAGSTER_HOME")
-    path = Path(named) if named else settings.hidden_dir / "dagster"
+    path = Path(named) if named else folder or settings.hidden_dir / "dagster"
     path.mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(path)
     with (path / "deployment.lock").open("a") as lock:
-        is_ours = _try_lock(lock)
+        is_ours = try_lock(lock.fileno())
         if not named and (is_ours or not (path / "dagster.yaml").exists()):
             shutil.copyfile(project_root() / "dagster.yaml", path / "dagster.yaml")
         with dg.DagsterInstance.get() as instance:
             is_ours = is_ours and not _has_daemon(instance, say)
             if is_ours:
                 _set_pool_limits(instance)
+            if is_ours and not has_own_servers:
                 _end_lost_runs(instance)
         yield Home(path, is_ours, lock.fileno())
+
+
+def prepare_home(path: Path) -> None:
+    """Give a home its settings, its tables and the limits of its pools, where they are missing.
+
+    Servers that start together on a new home would race to create the tables.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    if not (path / "dagster.yaml").exists():
+        part = path / "dagster.yaml.part"
+        shutil.copyfile(project_root() / "dagster.yaml", part)
+        part.replace(path / "dagster.yaml")
+    with dg.DagsterInstance.from_config(str(path)) as instance:
+        _set_pool_limits(instance)
 
 
 def is_deserted(home: Home, instance: dg.DagsterInstance) -> bool:
     """Whether the other deployment on a home that is not ours has gone."""
     with (home.path / "deployment.lock").open("a") as lock:
-        is_free = _try_lock(lock)
+        is_free = try_lock(lock.fileno())
     return is_free and _last_heartbeat(instance) < time.time() - 2 * HEARTBEAT_SECONDS
 
 
@@ -77,14 +98,6 @@ def forget_daemon() -> None:
     """Wipe the heartbeats of a daemon that we have stopped, so that nobody waits for it."""
     with dg.DagsterInstance.get() as instance:
         instance.wipe_daemon_heartbeats()
-
-
-def _try_lock(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _last_heartbeat(instance: dg.DagsterInstance) -> float:

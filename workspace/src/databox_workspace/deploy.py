@@ -1,0 +1,255 @@
+"""`task deploy:LOCATION`: put one location's code beside what runs, prove it, and switch to it.
+
+The order is what makes it safe: nothing that others see changes before everything is proved, the
+one step that changes it is a rename, and until the old server is asked to stop the way back is
+another rename. Whatever fails before that, what served goes on serving.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from databox_workspace import servers
+from databox_workspace.builds import Build, BuildError, build, builds, prune
+from databox_workspace.check import workspace_errors
+from databox_workspace.gates import (
+    contract_errors,
+    job_errors,
+    jobs_of,
+    loaded_together,
+    version_errors,
+)
+from databox_workspace.inputs import InputsError
+from databox_workspace.locations import Location, locations
+from databox_workspace.proving import TestsFailedError, passed_note, prove
+from databox_workspace.servers import CodeServer, CodeServerError
+from databox_workspace.site import BusyError, Site
+from databox_workspace.view import ViewError, shown, wait_until_shown
+
+KEEP = 3
+HEALTH_SECONDS = 180.0
+SHOWN_SECONDS = 90.0
+# the daemon looks every second whether another server answers, and ends a call that it has begun
+SETTLE_SECONDS = 5.0
+_POLL_SECONDS = 1.0
+
+Say = Callable[[str], object]
+
+
+class DeployError(Exception):
+    """A deploy was refused or taken back. The message says why, and what serves now."""
+
+
+class _RefusedError(Exception):
+    """A gate does not let the build pass."""
+
+
+def deploy(
+    where: Site,
+    location: Location,
+    *,
+    may_be_dirty: bool = False,
+    health_seconds: float = HEALTH_SECONDS,
+    say: Say = lambda _: None,
+) -> Build:
+    """Build a location, prove the build, let it serve, and wait for the old server's end.
+
+    Raises `DeployError` if anything is wrong; then what served before still does.
+    """
+    try:
+        with where.deploying(location.name):
+            made = build(
+                location,
+                root=where.root,
+                deploy_dir=where.folder,
+                may_be_dirty=may_be_dirty,
+                say=say,
+            )
+            prove(location, made, root=where.root, say=say)
+            old = _release(where, made, action="deploy", health_seconds=health_seconds, say=say)
+    except _ERRORS as error:
+        raise DeployError(_sentence(where, location.name, error)) from None
+    _wait_for_end(old, say)
+    return made
+
+
+def rollback(
+    where: Site,
+    location: Location,
+    *,
+    health_seconds: float = HEALTH_SECONDS,
+    say: Say = lambda _: None,
+) -> Build:
+    """Let the build serve that served before the present one.
+
+    It passes the same gates, since what the others hand over may have moved on meanwhile. Raises
+    `DeployError`.
+    """
+    try:
+        with where.deploying(location.name):
+            made = _build_before(where, location.name)
+            old = _release(where, made, action="rollback", health_seconds=health_seconds, say=say)
+    except _ERRORS as error:
+        raise DeployError(_sentence(where, location.name, error)) from None
+    _wait_for_end(old, say)
+    return made
+
+
+def _release(
+    where: Site, made: Build, *, action: str, health_seconds: float, say: Say
+) -> CodeServer | None:
+    """Let a build serve its location if it passes the gates, and return the server that it ousts.
+
+    That one has been asked to stop: it ends after its runs.
+    """
+    name = made.location
+    old = servers.current(where.run_dir, name)
+    _tidy(where, made, old, say)
+    if old and old.build == made.id and old.is_alive():
+        say(f"{made.said} serves already")
+        return None
+    say(f"Starting a server for {made.said}")
+    new = servers.start(made, where.run_dir, home=where.home, working_dir=where.root)
+    is_switched = False
+    try:
+        servers.wait_until_healthy(new, seconds=health_seconds)
+        # two locations that are deployed at once must be held against each other
+        with where.switching():
+            jobs = _check(where, made, new)
+            say(f"It is healthy and fits what is deployed: switching {name} to {made.id}")
+            is_switched = True
+            servers.switch(where.run_dir, name, new)
+            _wait_until_shown(where, made, new, jobs, say)
+    except BaseException:
+        if is_switched:
+            servers.switch(where.run_dir, name, old)
+        # not killed: it may have been given a run already
+        servers.ask_to_stop(new)
+        raise
+    where.note(made, action)
+    say(f"{made.said} serves {name}")
+    if old:
+        _begin_drain(where, old)
+    return old
+
+
+def _check(where: Site, made: Build, new: CodeServer) -> frozenset[str]:
+    """Hold a healthy server against what is deployed now, and return the names of its jobs."""
+    others = {
+        other.name: found
+        for other in locations()
+        if other.name != made.location and (found := where.current_build(other.name))
+    }
+    sockets = {name: servers.address(where.run_dir, name) for name in others}
+    sockets[made.location] = new.socket
+    absent = {location.name for location in locations()} - sockets.keys()
+    url = where.webserver_url()
+    host = shown(url)[0] if url else version("dagster")
+    errors = [*version_errors(made, host), *contract_errors(made, others)]
+    with (
+        tempfile.TemporaryDirectory(prefix="databox-") as folder,
+        loaded_together(sockets, Path(folder)) as process,
+    ):
+        context = process.create_request_context()
+        jobs = jobs_of(context, made.location)
+        errors += workspace_errors(context, absent=absent)
+    with where.instance() as instance:
+        errors += job_errors(instance, made.location, jobs)
+    if errors:
+        raise _RefusedError("; ".join(errors))
+    return jobs
+
+
+def _wait_until_shown(
+    where: Site, made: Build, new: CodeServer, jobs: frozenset[str], say: Say
+) -> None:
+    url = where.webserver_url()
+    if url is None:
+        say("No webserver runs here, so nobody has to notice; start it with: task deploy:up")
+        return
+    wait_until_shown(
+        url,
+        made.location,
+        server_id=new.server_id(),
+        image=made.image,
+        jobs=jobs,
+        seconds=SHOWN_SECONDS,
+    )
+
+
+def _begin_drain(where: Site, old: CodeServer) -> None:
+    """Ask a server that is not current any more to end after its runs."""
+    time.sleep(SETTLE_SECONDS)
+    servers.ask_to_stop(old)
+    if old.is_alive():
+        with where.instance() as instance:
+            servers.keep_runs_cancellable(instance, old)
+
+
+def _wait_for_end(old: CodeServer | None, say: Say) -> None:
+    """Wait for an ousted server's runs. It ends after them even if nobody waits."""
+    said: list[str] = []
+    while old and old.is_alive():
+        running = old.runs()
+        if running and running != said:
+            names = ", ".join(run[:8] for run in running)
+            say(f"The old server ends after its runs ({names}); Ctrl-C stops only this waiting")
+        said = running or said
+        time.sleep(_POLL_SECONDS)
+
+
+def _tidy(where: Site, made: Build, now: CodeServer | None, say: Say) -> None:
+    """Delete what earlier deploys left: stray servers, notes of dead ones, builds beyond three."""
+    location = made.location
+    for server in servers.alive(where.run_dir, location):
+        if server != now:
+            # a deploy that was killed leaves a server that nobody asks
+            servers.ask_to_stop(server)
+    servers.forget_dead(where.run_dir, location, keep=[now] if now else [])
+    deployed = dict.fromkeys(entry.build for entry in reversed(where.history(location)))
+    served = {server.build for server in servers.servers(where.run_dir, location)}
+    # what was built after this one may be meant for the next deploy
+    newer = {
+        found.id
+        for found in builds(where.folder, location).values()
+        if found.built_at >= made.built_at
+    }
+    keep = {made.id, *list(deployed)[: KEEP - 1], *served, *newer}
+    for old in prune(where.folder, location, keep=keep):
+        passed_note(old).unlink(missing_ok=True)
+        say(f"Deleted the old build {old.id}")
+
+
+def _build_before(where: Site, location: str) -> Build:
+    there = builds(where.folder, location)
+    now = where.current_build(location)
+    before = [
+        entry.build
+        for entry in where.history(location)
+        if entry.build in there and (now is None or entry.build != now.id)
+    ]
+    if not before:
+        msg = f"no earlier build of {location} is kept"
+        raise _RefusedError(msg)
+    return there[before[-1]]
+
+
+_ERRORS = (
+    BuildError,
+    BusyError,
+    CodeServerError,
+    InputsError,
+    TestsFailedError,
+    ViewError,
+    _RefusedError,
+)
+
+
+def _sentence(where: Site, location: str, error: Exception) -> str:
+    now = where.current_build(location)
+    still = f"{now.said} still serves" if now else "it is still not deployed"
+    return f"{location} was not deployed: {error}\n{still}."

@@ -1,0 +1,105 @@
+"""What a new server has to pass before it may take over: decisions only, nothing is changed here.
+
+Each gate returns sentences; an empty list lets it pass. They are held against what is deployed
+now, not against the checkout: the builds of the other locations and their running servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import yaml
+from dagster._core.workspace.context import BaseWorkspaceRequestContext, WorkspaceProcessContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from packaging.version import Version
+
+from databox_shared.edges import EDGES, Edge
+from databox_workspace.builds import Build
+
+# a run that has a worker keeps its own code; one that still waits will start with the new
+_WAITING = (
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+)
+
+
+@contextmanager
+def loaded_together(
+    sockets: Mapping[str, Path], folder: Path
+) -> Generator[WorkspaceProcessContext]:
+    """The locations as Dagster would load them if these servers were the current ones."""
+    entries = [
+        {"grpc_server": {"socket": str(socket), "location_name": name}}
+        for name, socket in sorted(sockets.items())
+    ]
+    workspace = folder / "workspace.yaml"
+    workspace.write_text(yaml.safe_dump({"load_from": entries}), encoding="utf-8")
+    with (
+        dg.DagsterInstance.local_temp(str(folder)) as instance,
+        WorkspaceProcessContext(instance, WorkspaceFileTarget([str(workspace)])) as process,
+    ):
+        yield process
+
+
+def version_errors(build: Build, host: str) -> list[str]:
+    """A host must be at least as new as the newest location: it reads what they send."""
+    if Version(host) >= Version(build.dagster):
+        return []
+    sentence = (
+        f"{build.location} has dagster {build.dagster} and the host that must read it has {host}; "
+        f"upgrade the webserver and the daemon first"
+    )
+    return [sentence]
+
+
+def contract_errors(
+    build: Build, others: Mapping[str, Build], edges: Sequence[Edge] = EDGES
+) -> list[str]:
+    """Whether both ends of each edge speak the same major version of its contracts."""
+    together = {**others, build.location: build}
+    errors: list[str] = []
+    for edge in edges:
+        if build.location not in {edge.upstream, edge.downstream}:
+            continue
+        if not {edge.upstream, edge.downstream} <= together.keys():
+            continue
+        producer, consumer = together[edge.upstream], together[edge.downstream]
+        for name in edge.contracts:
+            written, read = producer.contracts.get(name), consumer.contracts.get(name)
+            if written is None or read is None or _major(written) != _major(read):
+                errors.append(
+                    f"{edge.upstream} {producer.id} hands over {name} under version "
+                    f"{written or 'none'}, and {edge.downstream} {consumer.id} reads version "
+                    f"{read or 'none'}; deploy the other end first with a version that both speak"
+                )
+    return errors
+
+
+def job_errors(instance: dg.DagsterInstance, location: str, jobs: Collection[str]) -> list[str]:
+    """Whether every run that waits still has its job: Dagster cancels one that has not."""
+    waiting = instance.get_runs(dg.RunsFilter(statuses=list(_WAITING)))
+    lost: dict[str, list[str]] = {}
+    for run in waiting:
+        origin = run.remote_job_origin
+        if origin and origin.location_name == location and run.job_name not in jobs:
+            lost.setdefault(run.job_name, []).append(run.run_id[:8])
+    return [
+        f"{location} has no job {job} any more, and the queue holds runs of it "
+        f"({', '.join(runs)}), which would be cancelled; let them run or cancel them, then deploy "
+        f"again"
+        for job, runs in sorted(lost.items())
+    ]
+
+
+def jobs_of(context: BaseWorkspaceRequestContext, location: str) -> frozenset[str]:
+    """The names of a location's jobs."""
+    repositories = context.get_code_location(location).get_repositories().values()
+    return frozenset(job.name for found in repositories for job in found.get_all_jobs())
+
+
+def _major(version: str) -> int:
+    return int(version.partition(".")[0])

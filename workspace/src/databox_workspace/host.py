@@ -1,0 +1,192 @@
+"""`task deploy:up`: the webserver and the daemon of a site, and a living server for each location.
+
+The code servers are not its children: it may be stopped, upgraded and started again while runs go
+on in them. A server that died is started again from the same build, and its runs are reported as
+failed, because Dagster's default launcher does not notice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+
+import dagster as dg
+import requests
+
+from databox_shared.settings import Settings
+from databox_workspace import servers
+from databox_workspace.builds import builds
+from databox_workspace.deployment import START_SECONDS, Server, ServerError, supervised
+from databox_workspace.home import Home, dagster_home, forget_daemon
+from databox_workspace.locations import locations
+from databox_workspace.locks import try_lock
+from databox_workspace.servers import CodeServerError
+from databox_workspace.site import BusyError, Site
+
+WORKSPACE = "workspace.prod.yaml"
+HEALTH_SECONDS = 180.0
+_WATCH_SECONDS = 2.0
+_GONE = "The code server that worked on this run is gone."
+
+Say = Callable[[str], object]
+
+
+@contextmanager
+def host(
+    where: Site, settings: Settings, *, address: str, port: int, say: Say = lambda _: None
+) -> Generator[Callable[[], None]]:
+    """Run the webserver and the daemon; yields what has to be called again and again.
+
+    It raises `ServerError` if one of the two has ended, and starts code servers that died again.
+    Raises `ServerError` if the site has a host already.
+    """
+    where.run_dir.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        lock = stack.enter_context(where.host_lock.open("a"))
+        if not try_lock(lock.fileno()):
+            msg = f"the webserver and the daemon of {where.folder} are running already"
+            raise ServerError(msg)
+        where.host_note.unlink(missing_ok=True)
+        home = stack.enter_context(
+            dagster_home(settings, folder=where.home, has_own_servers=True, say=say)
+        )
+        if not home.is_ours:
+            msg = f"another deployment works on {home.path}; stop it first"
+            raise ServerError(msg)
+        revive(where, say=say)
+        os.environ.update(socket_variables(where))
+        running = stack.enter_context(_webserver_and_daemon(where, home, address, port, say))
+
+        def look() -> None:
+            for server in running:
+                server.check()
+            revive(where, say=say)
+
+        yield look
+
+
+def run_host(where: Site, settings: Settings, *, address: str, port: int, say: Say) -> None:
+    """Run the host until it is interrupted. Raises `ServerError`."""
+    with host(where, settings, address=address, port=port, say=say) as look:
+        while True:
+            look()
+            time.sleep(_WATCH_SECONDS)
+
+
+def socket_variables(where: Site) -> dict[str, str]:
+    """Where `workspace.prod.yaml` finds each location."""
+    return {
+        f"{location.name.upper()}_SOCKET": str(servers.address(where.run_dir, location.name))
+        for location in locations()
+    }
+
+
+def revive(where: Site, *, say: Say = lambda _: None) -> None:
+    """Start each deployed location's server again that is not alive, from the same build."""
+    for location in locations():
+        now = servers.current(where.run_dir, location.name)
+        if now is None or now.is_alive():
+            continue
+        try:
+            with where.deploying(location.name):
+                _revive(where, location.name, say)
+        except BusyError:
+            # it is being deployed at this moment, which is as good
+            continue
+
+
+def _revive(where: Site, location: str, say: Say) -> None:
+    dead = servers.current(where.run_dir, location)
+    if dead is None or dead.is_alive():
+        return
+    made = builds(where.folder, location).get(dead.build)
+    if made is None:
+        msg = f"the build {dead.build} of {location} is gone; deploy it: task deploy:{location}"
+        raise ServerError(msg)
+    say(f"The server of {location} is gone; starting {made.said} again")
+    new = servers.start(made, where.run_dir, home=where.home, working_dir=where.root)
+    try:
+        servers.wait_until_healthy(new, seconds=HEALTH_SECONDS)
+    except CodeServerError as error:
+        servers.ask_to_stop(new)
+        msg = f"{location} cannot be served: {error}"
+        raise ServerError(msg) from None
+    servers.switch(where.run_dir, location, new)
+    with where.instance() as instance:
+        end_lost_runs(where, instance, location)
+    servers.forget_dead(where.run_dir, location, keep=[new])
+
+
+def end_lost_runs(where: Site, instance: dg.DagsterInstance, location: str) -> None:
+    """Report the runs of a location as failed that no living server works on any more."""
+    started = instance.get_runs(
+        dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])
+    )
+    working = {run for server in servers.alive(where.run_dir, location) for run in server.runs()}
+    for run in started:
+        origin = run.remote_job_origin
+        if origin and origin.location_name == location and run.run_id not in working:
+            instance.report_run_failed(run, _GONE)
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+@contextmanager
+def _webserver_and_daemon(
+    where: Site, home: Home, address: str, port: int, say: Say
+) -> Generator[list[Server]]:
+    workspace = str(where.root / WORKSPACE)
+    url = f"http://{address}:{port}"
+    with ExitStack() as stack:
+        stack.callback(forget_daemon)
+        daemon = stack.enter_context(
+            supervised(
+                "daemon",
+                [sys.executable, "-m", "dagster._daemon", "run", "--workspace", workspace],
+                home,
+            )
+        )
+        webserver = stack.enter_context(
+            supervised(
+                "webserver",
+                [
+                    *(sys.executable, "-m", "dagster_webserver", "--workspace", workspace),
+                    *("--host", address, "--port", str(port), "--log-level", "warning"),
+                ],
+                home,
+            )
+        )
+        _wait_for(webserver, url)
+        part = where.host_note.with_suffix(".part")
+        part.write_text(json.dumps({"url": url}), encoding="utf-8")
+        part.replace(where.host_note)
+        stack.callback(lambda: where.host_note.unlink(missing_ok=True))
+        absent = [
+            location.name
+            for location in locations()
+            if servers.current(where.run_dir, location.name) is None
+        ]
+        if absent:
+            say(f"Not deployed yet: {', '.join(absent)}")
+        say(f"The UI is at {url}; the daemon runs. Ctrl-C stops both, and no code server")
+        yield [daemon, webserver]
+        for server in (webserver, daemon):
+            server.ask_to_stop()
+
+
+def _wait_for(webserver: Server, url: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        webserver.check()
+        try:
+            requests.get(f"{url}/server_info", timeout=5).raise_for_status()
+        except requests.RequestException:
+            if time.monotonic() > deadline:
+                msg = f"the webserver does not answer after {START_SECONDS:.0f} s; {webserver.log}"
+                raise ServerError(msg) from None
+            time.sleep(0.2)
+        else:
+            return

@@ -1,0 +1,119 @@
+"""Running a location's tests on a build: the files that are deployed are the files that are tested.
+
+The test environment has the location's development group and nothing else of its own; the build's
+packages are put on its path. A build that has passed is not tested again, unless the tests change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from databox_workspace.builds import Build, BuildError
+from databox_workspace.inputs import package_of
+from databox_workspace.locations import Location
+
+_LAST_LINES = 25
+# a test run must not find the deployment's home, data, keys and alerts
+_OURS = ("DAGSTER_", "DATABASE_URL", "DEPLOY_DIR", "DLT_", "EBIRD_", "ALERT_")
+_UV_OURS = {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}
+
+
+class TestsFailedError(Exception):
+    """The location's tests do not pass on the build."""
+
+    __test__ = False
+
+
+def prove(
+    location: Location, made: Build, *, root: Path, say: Callable[[str], object] = lambda _: None
+) -> None:
+    """Run the location's tests on a build. Raises `TestsFailedError` with the last lines said."""
+    tests = root / package_of(location).replace("-", "_") / "tests"
+    note = passed_note(made)
+    digest = tests_digest(tests)
+    if note.is_file() and note.read_text(encoding="utf-8").strip() == digest:
+        say(f"The tests passed on {made.id} before")
+        return
+    environment = made.folder.with_name(f".{made.id}.tests")
+    log = made.folder.parent.parent / "tests.log"
+    say(f"Running the tests of {made.location} on {made.id}; they are written to {log}")
+    began = time.monotonic()
+    try:
+        python = _environment(location, made, environment, root)
+        with log.open("wb") as words:
+            done = subprocess.run(
+                [
+                    *(str(python), "-m", "pytest", str(tests), "-p", "no:cacheprovider"),
+                    *("--numprocesses", "2", "--dist", "loadfile"),
+                ],
+                cwd=root,
+                env=_variables(),
+                stdout=words,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+    finally:
+        shutil.rmtree(environment, ignore_errors=True)
+    if done.returncode:
+        last = "\n".join(log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+        msg = f"the tests of {made.location} do not pass on {made.id}:\n{last}"
+        raise TestsFailedError(msg)
+    note.write_text(digest + "\n", encoding="utf-8")
+    say(f"The tests passed in {time.monotonic() - began:.0f} s")
+
+
+def passed_note(made: Build) -> Path:
+    """The file that says which tests a build has passed."""
+    return made.folder.with_name(f"{made.id}.passed")
+
+
+def tests_digest(tests: Path) -> str:
+    """A name for the content of a folder of tests."""
+    found = hashlib.sha256()
+    for file in sorted(tests.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            found.update(f"{file.relative_to(tests)}\n".encode())
+            found.update(hashlib.sha256(file.read_bytes()).digest())
+    return found.hexdigest()[:12]
+
+
+def _environment(location: Location, made: Build, folder: Path, root: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    commands = [
+        ["uv", "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)],
+        [
+            *("uv", "sync", "--quiet", "--frozen", "--no-editable", "--only-group", "dev"),
+            *("--package", package_of(location), "--refresh-package", "ebird-sandbox"),
+        ],
+    ]
+    for command in commands:
+        done = subprocess.run(
+            command,
+            cwd=root,
+            env=_variables() | {"UV_PROJECT_ENVIRONMENT": str(folder)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            msg = f"{' '.join(command)} failed:\n{done.stderr.strip()}"
+            raise BuildError(msg)
+    (site,) = (folder / "lib").glob("python3.*/site-packages")
+    (tested,) = (made.folder / "venv" / "lib").glob("python3.*/site-packages")
+    (site / "build_under_test.pth").write_text(f"{tested}\n", encoding="utf-8")
+    return folder / "bin" / "python"
+
+
+def _variables() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_OURS) and name not in _UV_OURS
+    } | {"PYTHONDONTWRITEBYTECODE": "1"}
