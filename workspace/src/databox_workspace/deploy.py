@@ -60,21 +60,22 @@ def deploy(
 
     Raises `DeployError` if anything is wrong; then what served before still does.
     """
-    try:
-        with where.deploying(location.name):
-            made = build(
-                location,
-                root=where.root,
-                deploy_dir=where.folder,
-                may_be_dirty=may_be_dirty,
-                say=say,
-            )
-            prove(location, made, root=where.root, say=say)
-            old = _release(where, made, action="deploy", health_seconds=health_seconds, say=say)
-    except _ERRORS as error:
-        raise DeployError(_sentence(where, location.name, error)) from None
-    _wait_for_end(old, say)
-    return made
+
+    def build_and_prove() -> Build:
+        made = build(
+            location, root=where.root, deploy_dir=where.folder, may_be_dirty=may_be_dirty, say=say
+        )
+        prove(location, made, root=where.root, say=say)
+        return made
+
+    return let_serve(
+        where,
+        location.name,
+        build_and_prove,
+        action="deploy",
+        health_seconds=health_seconds,
+        say=say,
+    )
 
 
 def rollback(
@@ -89,12 +90,38 @@ def rollback(
     It passes the same gates, since what the others hand over may have moved on meanwhile. Raises
     `DeployError`.
     """
+    return let_serve(
+        where,
+        location.name,
+        lambda: _build_before(where, location.name),
+        action="rollback",
+        health_seconds=health_seconds,
+        say=say,
+    )
+
+
+def let_serve(
+    where: Site,
+    location: str,
+    choose: Callable[[], Build],
+    *,
+    action: str,
+    health_seconds: float = HEALTH_SECONDS,
+    say: Say = lambda _: None,
+) -> Build:
+    """Let the build that `choose` returns serve its location, and wait for the old server's end.
+
+    Nobody else deploys the location from the choice to the switch. Raises `DeployError`.
+    """
     try:
-        with where.deploying(location.name):
-            made = _build_before(where, location.name)
-            old = _release(where, made, action="rollback", health_seconds=health_seconds, say=say)
+        with where.deploying(location):
+            made = choose()
+            old = _release(where, made, action=action, health_seconds=health_seconds, say=say)
     except _ERRORS as error:
-        raise DeployError(_sentence(where, location.name, error)) from None
+        now = where.current_build(location)
+        still = f"{now.said} still serves" if now else "it is still not deployed"
+        msg = f"{location} was not deployed: {error}\n{still}."
+        raise DeployError(msg) from None
     _wait_for_end(old, say)
     return made
 
@@ -247,9 +274,3 @@ _ERRORS = (
     ViewError,
     _RefusedError,
 )
-
-
-def _sentence(where: Site, location: str, error: Exception) -> str:
-    now = where.current_build(location)
-    still = f"{now.said} still serves" if now else "it is still not deployed"
-    return f"{location} was not deployed: {error}\n{still}."

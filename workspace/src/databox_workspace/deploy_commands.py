@@ -114,7 +114,7 @@ def status_command() -> None:
     console = Console()
     with _sentences(console):
         where = site(load_settings())
-        table = Table(box=None, padding=(0, 3, 0, 0))
+        table = Table(box=None, padding=(0, 2, 0, 0))
         for title in ("location", "build", "revision", "since", "server", "runs", "kept"):
             table.add_column(title, no_wrap=True)
         for row in status(where):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from databox_workspace import servers
 from databox_workspace.builds import builds
@@ -13,7 +14,10 @@ Row = tuple[str, str, str, str, str, str, str]
 
 
 def status(where: Site) -> Iterator[Row]:
-    """A row for each location, and one for each old server that still has runs."""
+    """A row for each location, and one for each old server that still has runs.
+
+    Columns: location, build, revision, since, server, runs in flight, builds kept.
+    """
     for location in locations():
         name = location.name
         there = builds(where.folder, name)
@@ -26,13 +30,13 @@ def status(where: Site) -> Iterator[Row]:
             if not is_alive and not is_current:
                 continue
             made = there.get(server.build)
-            state = f"pid {server.pid}" if is_alive else "gone (task deploy:up starts it again)"
+            state = f"pid {server.pid}" if is_alive else "gone"
             yield (
                 name,
                 server.build,
-                (f"{made.revision[:8]}{' + changes' if made.is_dirty else ''}" if made else "?"),
-                server.started_at,
-                state if is_current else f"{state}, ends after its runs",
+                (f"{made.revision[:8]}{'+' if made.is_dirty else ''}" if made else "?"),
+                f"{datetime.fromisoformat(server.started_at).astimezone():%Y-%m-%d %H:%M}",
+                state if is_current else f"{state}, ending",
                 f"{len(server.runs())}" if is_alive else "0",
                 f"{len(there)}",
             )
