@@ -12,7 +12,8 @@ python=${3:-python3}
 
 # uv keeps the wheels of the project's own packages by their pyproject.toml: a changed module alone
 # would not be noticed
-refresh=$(uv workspace list --quiet | sed 's/^/--refresh-package /')
+members=$(uv workspace list)
+refresh=$(echo "$members" | sed 's/^/--refresh-package /')
 
 uv venv --quiet --no-project --relocatable --python "$python" "$folder"
 # shellcheck disable=SC2086 # one word for each option is meant

@@ -20,27 +20,37 @@ from pathlib import Path
 from databox_workspace.inputs import (
     RECIPE,
     Inputs,
-    changed_files,
     digest,
+    folders_digest,
     inputs,
-    package_of,
     revision,
+    uncommitted_files,
 )
 from databox_workspace.locations import Location
 
 NOTE = "build.json"
 _PART = ".part"
+_SHARED = "shared"
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 # asked of the new environment itself: only it knows what it has
 _SAY_VERSIONS = """
-import json
+import json, sys
 from importlib.metadata import version
 from databox_shared.contracts import contract, contract_names
+from databox_shared.edges import EDGES
+
+owners = {name: edge.upstream for edge in EDGES for name in edge.contracts}
+reads = {
+    name: owners[name]
+    for edge in EDGES if edge.downstream == sys.argv[1]
+    for name in (*edge.contracts, *edge.also_reads)
+}
 print(json.dumps({
     "dagster": version("dagster"),
     "databox_shared": version("databox-shared"),
     "contracts": {name: contract(name).version for name in contract_names()},
+    "reads": reads,
 }))
 """
 
@@ -54,7 +64,8 @@ class Build:
     """What `build.json` says. `id` is the digest of the content, `folder` where it lies now.
 
     `revision` is the commit that it was first built from; `is_dirty` if files differed from it.
-    `contracts` maps each contract in its `databox_shared` to the version.
+    `databox_shared` is its version and a digest of its content, `contracts` maps each contract in
+    it to the version, and `reads` each contract that the location reads to who hands it over.
     """
 
     location: str
@@ -66,6 +77,7 @@ class Build:
     dagster: str
     databox_shared: str
     contracts: Mapping[str, str]
+    reads: Mapping[str, str]
     folder: Path = field(default=Path(), compare=False)
 
     @property
@@ -104,8 +116,8 @@ def build(
     Raises `BuildError` for a tree with changes that are in no commit, unless `may_be_dirty`, and
     with what uv says if the environment cannot be made.
     """
-    made_from = inputs(package_of(location), root)
-    changed = changed_files(made_from, root)
+    made_from = inputs(location, root)
+    changed = uncommitted_files(made_from, root)
     if changed and not may_be_dirty:
         msg = (
             f"{location.name} cannot be built: what it is made from is in no commit "
@@ -163,7 +175,9 @@ def _make(
 ) -> Build:
     environment = part / "venv"
     _run([str(root / RECIPE), made_from.package, str(environment), sys.executable], root)
-    versions = json.loads(_run([str(environment / "bin/python"), "-IBc", _SAY_VERSIONS], root))
+    python = str(environment / "bin" / "python")
+    versions = json.loads(_run([python, "-IBc", _SAY_VERSIONS, location.name], root))
+    versions["databox_shared"] += f"+{folders_digest((_SHARED,), root)}"
     made = Build(
         location=location.name,
         id=name,

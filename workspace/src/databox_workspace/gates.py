@@ -6,7 +6,7 @@ now, not against the checkout: the builds of the other locations and their runni
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from dagster._core.workspace.context import BaseWorkspaceRequestContext, Workspa
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from packaging.version import Version
 
-from databox_shared.edges import EDGES, Edge
+from databox_shared.contracts import version_numbers
 from databox_workspace.builds import Build
 
 # a run that has a worker keeps its own code; one that still waits will start with the new
@@ -56,27 +56,20 @@ def version_errors(build: Build, host: str) -> list[str]:
     return [sentence]
 
 
-def contract_errors(
-    build: Build, others: Mapping[str, Build], edges: Sequence[Edge] = EDGES
-) -> list[str]:
-    """Whether both ends of each edge speak the same major version of its contracts."""
+def contract_errors(build: Build, others: Mapping[str, Build]) -> list[str]:
+    """Whether whoever reads a contract and whoever hands it over speak the same major version.
+
+    Each build says itself what its location reads, so both ends may be of different days.
+    """
     together = {**others, build.location: build}
-    errors: list[str] = []
-    for edge in edges:
-        if build.location not in {edge.upstream, edge.downstream}:
-            continue
-        if not {edge.upstream, edge.downstream} <= together.keys():
-            continue
-        producer, consumer = together[edge.upstream], together[edge.downstream]
-        for name in edge.contracts:
-            written, read = producer.contracts.get(name), consumer.contracts.get(name)
-            if written is None or read is None or _major(written) != _major(read):
-                errors.append(
-                    f"{edge.upstream} {producer.id} hands over {name} under version "
-                    f"{written or 'none'}, and {edge.downstream} {consumer.id} reads version "
-                    f"{read or 'none'}; deploy the other end first with a version that both speak"
-                )
-    return errors
+    return [
+        _mismatch(consumer, producer, name)
+        for consumer in together.values()
+        for name, owner in consumer.reads.items()
+        if build.location in {consumer.location, owner} and owner in together
+        for producer in [together[owner]]
+        if _major(producer.contracts.get(name)) != _major(consumer.contracts[name])
+    ]
 
 
 def job_errors(instance: dg.DagsterInstance, location: str, jobs: Collection[str]) -> list[str]:
@@ -101,5 +94,15 @@ def jobs_of(context: BaseWorkspaceRequestContext, location: str) -> frozenset[st
     return frozenset(job.name for found in repositories for job in found.get_all_jobs())
 
 
-def _major(version: str) -> int:
-    return int(version.partition(".")[0])
+def _mismatch(consumer: Build, producer: Build, name: str) -> str:
+    version = producer.contracts.get(name)
+    handed_over = f"version {version} of {name}" if version else f"no contract {name}"
+    return (
+        f"{consumer.location} {consumer.id} reads version {consumer.contracts[name]} of {name}, "
+        f"and {producer.location} {producer.id} hands over {handed_over}; let "
+        f"{producer.location} hand over both versions first (docs/contracts.md)"
+    )
+
+
+def _major(version: str | None) -> int | None:
+    return version_numbers(version)[0] if version else None

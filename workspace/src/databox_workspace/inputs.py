@@ -1,4 +1,4 @@
-"""What a location is made from: its own folder, the packages of ours that it needs, and the lock.
+"""What a location's build is made from: its folder, the packages of ours that it needs, the lock.
 
 Told by the lock itself, so no list of folders has to be kept. Whatever is not in here may change
 without a new build of the location.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from databox_workspace.locations import Location
+from databox_workspace.watch import locked_packages
 
 # the commands that make an environment from the rest
 RECIPE = "deploy/environment.sh"
@@ -29,8 +29,8 @@ class InputsError(Exception):
 class Inputs:
     """Folders and locked packages that decide what a location's environment holds.
 
-    `folders` are relative to the project's root, the location's own first. `locked` has a line for
-    each package of others: name, version and the hashes of what may be installed.
+    `folders` are relative to the project's root. `locked` has a line for each package of others:
+    name, version and the hashes of what may be installed.
     """
 
     package: str
@@ -38,38 +38,22 @@ class Inputs:
     locked: tuple[str, ...]
 
 
-def package_of(location: Location) -> str:
-    """The name under which a location is installed: `quality-location`."""
-    return location.module.partition(".")[0].replace("_", "-")
+def inputs(location: Location, root: Path) -> Inputs:
+    """What a location is made from, by the lock in `root`; development groups do not count.
 
-
-def inputs(package: str, root: Path) -> Inputs:
-    """What `package` is made from, by the lock in `root`. Development groups do not count.
-
-    Raises `InputsError` if the lock does not know the package.
+    Raises `InputsError` if the lock does not know it.
     """
-    lock = tomllib.loads((root / "uv.lock").read_text(encoding="utf-8"))
-    # a name can be there more than once, for other platforms
-    entries: dict[str, list[Mapping[str, Any]]] = {}
-    for entry in cast("list[Mapping[str, Any]]", lock["package"]):
-        entries.setdefault(str(entry["name"]), []).append(entry)
-    if package not in entries:
+    package = location.package.replace("_", "-")
+    entries = locked_packages((root / "uv.lock").read_text(encoding="utf-8"), location)
+    ours = [entry for entry in entries if "editable" in entry["source"]]
+    if package not in {entry["name"] for entry in ours}:
         msg = f"uv.lock has no package {package}: run `uv lock`"
         raise InputsError(msg)
-    needed = _closure(package, entries)
-    folders = [
-        str(entry["source"]["editable"])
-        for name in needed
-        for entry in entries[name]
-        if "editable" in entry["source"]
-    ]
-    locked = [
-        _line(entry)
-        for name in sorted(needed)
-        for entry in entries[name]
-        if "editable" not in entry["source"]
-    ]
-    return Inputs(package, tuple(folders), tuple(locked))
+    return Inputs(
+        package,
+        tuple(str(entry["source"]["editable"]) for entry in ours),
+        tuple(_line(entry) for entry in entries if "editable" not in entry["source"]),
+    )
 
 
 def digest(made_from: Inputs, root: Path, *, python: str) -> str:
@@ -78,14 +62,21 @@ def digest(made_from: Inputs, root: Path, *, python: str) -> str:
     found.update((root / RECIPE).read_bytes())
     for line in made_from.locked:
         found.update(f"{line}\n".encode())
-    for file in _files(made_from.folders, root):
+    found.update(folders_digest(made_from.folders, root).encode())
+    return found.hexdigest()[:12]
+
+
+def folders_digest(folders: tuple[str, ...], root: Path) -> str:
+    """A name for what git knows in these folders, or would, without their tests."""
+    found = hashlib.sha256()
+    for file in _files(folders, root):
         content = hashlib.sha256((root / file).read_bytes()).hexdigest()
         found.update(f"{file} {content}\n".encode())
     return found.hexdigest()[:12]
 
 
-def changed_files(made_from: Inputs, root: Path) -> list[str]:
-    """What concerns the location and is not as the last commit has it."""
+def uncommitted_files(made_from: Inputs, root: Path) -> list[str]:
+    """What concerns the location and is not as the last commit has it, its tests included."""
     said = _git(root, "status", "--porcelain", "-z", "--", *made_from.folders, RECIPE, "uv.lock")
     return sorted(entry[3:] for entry in said.split("\0") if entry)
 
@@ -93,25 +84,6 @@ def changed_files(made_from: Inputs, root: Path) -> list[str]:
 def revision(root: Path) -> str:
     """The commit that is checked out."""
     return _git(root, "rev-parse", "HEAD").strip()
-
-
-def _closure(package: str, entries: Mapping[str, list[Mapping[str, Any]]]) -> dict[str, None]:
-    """The package and all that it needs, in the order in which they are met."""
-    found: dict[str, None] = {}
-    waiting = [(package, ())]
-    seen: set[tuple[str, tuple[str, ...]]] = set()
-    while waiting:
-        name, extras = waiting.pop()
-        if (name, extras) in seen:
-            continue
-        seen.add((name, extras))
-        found[name] = None
-        for entry in entries[name]:
-            needs = list(entry.get("dependencies", []))
-            for extra in extras:
-                needs += entry.get("optional-dependencies", {}).get(extra, [])
-            waiting += [(need["name"], tuple(need.get("extra", ()))) for need in needs]
-    return found
 
 
 def _line(entry: Mapping[str, Any]) -> str:

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from databox_workspace.builds import Build, BuildError
-from databox_workspace.inputs import package_of
 from databox_workspace.locations import Location
 
 _LAST_LINES = 25
@@ -35,7 +34,7 @@ def prove(
     location: Location, made: Build, *, root: Path, say: Callable[[str], object] = lambda _: None
 ) -> None:
     """Run the location's tests on a build. Raises `TestsFailedError` with the last lines said."""
-    tests = root / package_of(location).replace("-", "_") / "tests"
+    tests = root / location.folder / "tests"
     note = passed_note(made)
     digest = tests_digest(tests)
     if note.is_file() and note.read_text(encoding="utf-8").strip() == digest:
@@ -90,7 +89,12 @@ def _environment(location: Location, made: Build, folder: Path, root: Path) -> P
         ["uv", "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)],
         [
             *("uv", "sync", "--quiet", "--frozen", "--no-editable", "--only-group", "dev"),
-            *("--package", package_of(location), "--refresh-package", "ebird-sandbox"),
+            *(
+                "--package",
+                location.package.replace("_", "-"),
+                "--refresh-package",
+                "ebird-sandbox",
+            ),
         ],
     ]
     for command in commands:

@@ -24,6 +24,7 @@ from databox_workspace.revisions import changed_files, text_at
 DOCKERFILE = "deploy/Dockerfile"
 # files that say how every location is tested
 _HOW = (".ci/run", ".github/workflows/ci.yml", DOCKERFILE, "conftest.py")
+TEST_GROUPS = ("dev",)
 # what no test reads
 _WORDS = re.compile(r"docs/.*|.*\.md|LICENSE|(.*/)?\.gitignore|benchmarks/.*")
 _OWN_TESTS = re.compile(r"[^/]+_location/tests/.*")
@@ -83,7 +84,7 @@ def selected(
 
 def watched_folders(root: Path, location: Location) -> list[str]:
     """Files and folders, relative to the root, whose change changes the location or its tests."""
-    locked = _locked((root / "uv.lock").read_text(), location)
+    locked = locked_packages((root / "uv.lock").read_text(), location, groups=TEST_GROUPS)
     folders = {entry["source"]["editable"] for entry in locked if "editable" in entry["source"]}
     dockerfile = root / DOCKERFILE
     copied = copied_paths(dockerfile.read_text(), location.name) if dockerfile.is_file() else set()
@@ -116,14 +117,16 @@ def _part(path: str, texts: Mapping[str, str | None], location: Location) -> Any
     return None if text is None else PARTS[path](text, location)
 
 
-def _locked(text: str, location: Location) -> list[dict[str, Any]]:
-    """The lock's entries of a location, its test tools, and of all that these need."""
+def locked_packages(
+    text: str, location: Location, *, groups: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """The lock's entries of a location and of all that it needs; of `groups` of its own as well."""
     packages: dict[str, list[dict[str, Any]]] = {}
     for entry in cast("list[dict[str, Any]]", _toml(text)["package"]):
         # a package may be there once for each platform
         packages.setdefault(entry["name"], []).append(entry)
     own = location.package.replace("_", "-")
-    waiting = [(own, extra) for extra in ("", "dev")]
+    waiting = [(own, extra) for extra in ("", *groups)]
     seen: set[tuple[str, str]] = set()
     while waiting:
         name, extra = waiting.pop()
@@ -150,7 +153,11 @@ def _toml(text: str) -> dict[str, Any]:
 
 def _lock_part(text: str, location: Location) -> Any:
     lock = _toml(text)
-    return lock.get("requires-python"), lock.get("options"), _locked(text, location)
+    return (
+        lock.get("requires-python"),
+        lock.get("options"),
+        locked_packages(text, location, groups=TEST_GROUPS),
+    )
 
 
 def _pyproject_part(text: str, _location: Location) -> Any:

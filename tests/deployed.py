@@ -1,0 +1,113 @@
+"""Builds for the tests of deploys: a copy of the project to build from, and cheap other builds."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from databox_shared.settings import project_root
+from databox_workspace.builds import NOTE, Build, read_build
+from databox_workspace.locations import Location, locations
+from databox_workspace.proving import passed_note, tests_digest
+
+
+def location(name: str) -> Location:
+    """One entry of the list of locations."""
+    return next(found for found in locations() if found.name == name)
+
+
+def project_copy(folder: Path) -> Path:
+    """The project as it lies here, committed or not, as the one commit of a new repository."""
+    root = project_root()
+    listed = git(root, "ls-files", "-z", "-co", "--exclude-standard")
+    for name in sorted(set(listed.split("\0")) - {""}):
+        if (root / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, folder / name)
+    git(folder, "init", "--quiet")
+    commit(folder)
+    return folder
+
+
+def commit(folder: Path) -> str:
+    """Commit everything and return the revision."""
+    git(folder, "add", "--all")
+    git(
+        folder,
+        *("-c", "user.name=Tests", "-c", "user.email=tests@example.org"),
+        *("commit", "--quiet", "--message", "The project"),
+    )
+    return git(folder, "rev-parse", "HEAD").strip()
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def site_packages(made: Build) -> Path:
+    """Where the modules of a build lie."""
+    (found,) = (made.folder / "venv" / "lib").glob("python3.*/site-packages")
+    return found
+
+
+def variant(
+    made: Build,
+    name: str,
+    *,
+    files: Mapping[str, str] | None = None,
+    contracts: Mapping[str, str] | None = None,
+    dagster: str | None = None,
+) -> Build:
+    """Another build, as a later revision would make it: hard links, but for the files given.
+
+    `files` are relative to its site-packages.
+    """
+    folder = made.folder.with_name(name)
+    if folder.exists():
+        return read_build(folder)
+    part = folder.with_name(f".{name}.part")
+    subprocess.run(["cp", "--archive", "--link", str(made.folder), str(part)], check=True)
+    other = replace(
+        made,
+        id=name,
+        revision=name.ljust(40, "0"),
+        contracts={**made.contracts, **(contracts or {})},
+        dagster=dagster or made.dagster,
+        folder=part,
+    )
+    for file, text in (files or {}).items():
+        target = site_packages(other) / file
+        target.unlink(missing_ok=True)
+        target.write_text(text)
+    said = {key: value for key, value in vars(other).items() if key != "folder"}
+    (part / NOTE).unlink()
+    (part / NOTE).write_text(json.dumps(said))
+    part.rename(folder)
+    return read_build(folder)
+
+
+def count_as_tested(made: Build, root: Path) -> None:
+    """Let a build pass for one whose tests have passed."""
+    tests = root / location(made.location).folder / "tests"
+    passed_note(made).write_text(tests_digest(tests))
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def without_ours() -> dict[str, str]:
+    """The environment without what chose this interpreter."""
+    return {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
