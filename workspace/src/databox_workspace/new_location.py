@@ -23,8 +23,10 @@ from databox_workspace.locations import parse_locations
 CONTRACTS = "shared/src/databox_shared/contracts"
 EDGES = "shared/src/databox_shared/edges.py"
 _SUFFIX = ".template"
-# a table of a location is NAME_data.table and its file NAME.duckdb; these are taken by DuckDB
-_TAKEN = {"across", "databox", "main", "memory", "pg_catalog", "system", "temp"}
+# a table of a location is NAME_data.table and its file NAME.duckdb; some are taken by DuckDB, and
+# some by tasks: test:NAME and deploy:NAME
+_DUCKDB = {"databox", "main", "memory", "pg_catalog", "system", "temp"}
+_TAKEN = _DUCKDB | {"across", "build", "rollback", "status", "up"}
 
 
 class NewLocationError(Exception):
