@@ -77,6 +77,7 @@ def robins(working_file: Path) -> dict[str, str]:
 
 OLD = ({"S1": 1, "S2": 2, "S5": 5}, {"S3": 3})
 NEW = ({"S1": 10, "S4": 40}, {})
+CHANGED = ("checklists", "observations", "region_stats")
 
 
 def load_both(folder: Path, files: dict[str, list[Path]]) -> Path:
@@ -125,7 +126,7 @@ STEPS = {
     "written a day's observations": ("Client", "execute_sql", 'INSERT INTO "ebird_raw"."obs', 0),
     "written a day's checklists": ("Client", "execute_sql", 'INSERT INTO "ebird_raw"."check', 0),
     "committed one table": ("Client", "commit_transaction", "", 1),
-    "committed the last table": ("Client", "commit_transaction", "", 3),
+    "committed the last table": ("Client", "commit_transaction", "", len(DAY_TABLES)),
     "completed the package": ("Client", "execute_sql", 'INSERT INTO "ebird_raw"."_dlt_loads', 0),
     "let dlt do its work": ("Pipeline", "load", "", 0),
 }
@@ -216,8 +217,8 @@ def test_a_load_that_is_killed_leaves_every_table_whole_and_the_next_one_complet
         was, here, will = (
             [r for r in rows[table] if DAYS[0] in r] for rows in (before, left, clean)
         )
-        assert was != will
         assert here in (was, will)
+        assert was != will or table not in CHANGED
     load_both(tmp_path, files)
     assert content(working_file) == clean
 

@@ -44,10 +44,7 @@ class DayRead:
 class SnapshotRead:
     """What is true now rather than on a day, in landing files by resource, complete."""
 
-    files: dict[str, list[Path]] = field(
-        # counties have nothing below them, so nobody may have been asked for its parts
-        default_factory=lambda: {"region_list": []}
-    )
+    files: dict[str, list[Path]] = field(default_factory=dict[str, list[Path]])
     calls_made: int = 0
     calls_saved: int = 0
 

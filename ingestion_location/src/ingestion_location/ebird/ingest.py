@@ -111,7 +111,6 @@ class Ingest:
         tables: list[str] = []
         scopes: dict[str, list[Scope]] = {}
         if batch:
-            # a resource without a file, the leaders of counties alone, is a table without a row
             files |= {
                 resource: [read.files[resource] for read in batch if resource in read.files]
                 for resource in DAY_RESOURCES

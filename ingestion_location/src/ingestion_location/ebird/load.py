@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from databox_shared.contracts import RAW
+from ingestion_location.ebird import shapes
 from ingestion_location.ebird.tables import (
     RAW_TABLES,
     Files,
@@ -62,13 +63,14 @@ def load(
 ) -> Counts:
     """Replace the given scopes of `tables` by what is in `files`; returns the rows of each.
 
-    A scope that nothing was said about is emptied. `new` are fields that get a column of their own
-    though the contract does not know them. `on_write` is called when everything has been
-    read and before anything is written. Raises `LoadError`, and then nothing was written unless
-    `on_write` had been called.
+    A resource without files has no rows, and a scope that nothing was said about is emptied.
+    `new` are fields that get a column of their own though the contract does not know them.
+    `on_write` is called when everything has been read and before anything is written. Raises
+    `LoadError`, and then nothing was written unless `on_write` had been called.
     """
     chosen = [RAW_TABLES[name] for name in tables]
     counts: Counts = {name: Counter() for name in tables}
+    files = {**dict.fromkeys(shapes.RESOURCES, ()), **files}
     with _landed(files, new or {}) as landed, _pipeline(working_file, dlt_dir) as pipeline:
         resources = [_resource(table, landed, new or {}, counts[table.name]) for table in chosen]
         _run(pipeline, resources, on_write)

@@ -175,6 +175,8 @@ SHAPES: dict[str, Fields | str] = {
     "region_list[]": {"code!": "VARCHAR", "name!": "VARCHAR"},
 }
 
+RESOURCES = tuple(key.removesuffix("[]") for key in SHAPES)
+
 
 class ShapeError(EbirdError):
     """An answer has not the shape that the contract rests on; the message names the field."""
