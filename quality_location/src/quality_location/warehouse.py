@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dagster_duckdb import DuckDBResource
 
-from databox_shared.contracts import MARTS, RAW, STAGING
+from databox_shared.edges import TRANSFORM_TO_QUALITY
 from databox_shared.settings import Settings
 from databox_shared.snapshots import Snapshot, SnapshotError, reading
 from quality_location.checks import literal
@@ -55,14 +55,15 @@ def held_snapshots(settings: Settings) -> Generator[Held]:
     Raises `SnapshotError` if one is missing, `ContractError` if one cannot be read.
     """
     with reading(settings, "transform") as transform:
-        transform.check_readable(STAGING)
-        transform.check_readable(MARTS)
+        for name in TRANSFORM_TO_QUALITY.contracts:
+            transform.check_readable(name)
         source = transform.upstream.get("ingestion")
         if source is None:
             msg = f"snapshot {transform.id} of transform does not say what it was built from"
             raise SnapshotError(msg)
         with reading(settings, "ingestion", source) as ingestion:
-            ingestion.check_readable(RAW)
+            for name in TRANSFORM_TO_QUALITY.also_reads:
+                ingestion.check_readable(name)
             yield Held(transform, ingestion)
 
 
