@@ -12,7 +12,7 @@ import pytest
 from databox_shared.contracts import MARTS, RAW, STAGING, ContractError, contract
 from databox_shared.edges import RELEASED, TRANSFORM_TO_QUALITY
 from quality_location.checks import SCHEMAS
-from quality_location.release import released_tables
+from quality_location.release_file import released_tables
 
 if TYPE_CHECKING:
     from .conftest import World
