@@ -92,7 +92,7 @@ def test_one_op_does_all_of_it_alone() -> None:
 def test_definitions_load_without_sqlmesh_duckdb_and_pandas() -> None:
     code = (
         "import sys, transform_location.definitions\n"
-        "print([name for name in ('sqlmesh', 'sqlglot', 'duckdb', 'pandas', 'dlt') "
+        "print([name for name in ('sqlmesh', 'sqlglot', 'duckdb', 'pandas', 'dlt', 'tzfpy') "
         "if name in sys.modules])"
     )
     done = subprocess.run(

@@ -31,6 +31,7 @@ DEPLOYED_CODE = (
     "evaluation.py",
     "manifest.py",
     "manifest_build.py",
+    "time_zones.py",
     "warehouse.py",
 )
 _NOT_DEPLOYED = ("tests", "__pycache__", ".cache")
@@ -101,7 +102,8 @@ class Manifest:
 
 def code_fingerprint() -> str:
     """A hash of everything that decides how the tables are computed: files, contracts, versions."""
-    digest = hashlib.sha256(f"sqlmesh {version('sqlmesh')} sqlglot {version('sqlglot')}".encode())
+    libraries = [f"{name} {version(name)}" for name in ("sqlmesh", "sqlglot", "tzfpy")]
+    digest = hashlib.sha256(" ".join(libraries).encode())
     files = [
         file
         for file in sorted(PROJECT.rglob("*"))

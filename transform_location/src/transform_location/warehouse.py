@@ -32,6 +32,7 @@ from databox_shared.days import FIRST_DAY
 from databox_shared.settings import Settings
 from transform_location.contracted import ContractedLoader
 from transform_location.manifest import PROJECT
+from transform_location.time_zones import ZonedDuckDB
 
 LOCATION = "transform"
 RAW_CATALOG = "ingestion"
@@ -60,7 +61,7 @@ def sqlmesh_config(settings: Settings | None) -> Config:
         gateways={
             GATEWAY: GatewayConfig(
                 # the key is the catalog that views are bound to; readers attach a copy under it
-                connection=DuckDBConnectionConfig(
+                connection=ZonedDuckDB(
                     catalogs={
                         LOCATION: str(folder / f"{LOCATION}.duckdb") if folder else ":memory:"
                     }
@@ -72,6 +73,7 @@ def sqlmesh_config(settings: Settings | None) -> Config:
             )
         },
         default_gateway=GATEWAY,
+        default_test_connection=ZonedDuckDB(),
         model_defaults=ModelDefaultsConfig(
             dialect="duckdb", start=FIRST_DAY.isoformat(), cron="@daily"
         ),

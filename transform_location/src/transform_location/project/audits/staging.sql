@@ -75,4 +75,41 @@ WHERE
   NOT is_hotspot
   AND (
     NOT loc_name IS NULL OR NOT latitude IS NULL OR NOT longitude IS NULL
+  );
+
+AUDIT (
+  name one_version_at_a_time
+);
+
+/* A place has one version at a time: each ends no later than the next begins. */
+SELECT
+  *
+FROM (
+  SELECT
+    *,
+    LEAD(valid_from) OVER (PARTITION BY loc_id ORDER BY valid_from) AS next_from
+  FROM @this_model
+)
+WHERE
+  valid_to < valid_from
+  OR (
+    NOT next_from IS NULL AND COALESCE(valid_to > next_from, TRUE)
+  );
+
+AUDIT (
+  name named_only_if_a_hotspot_today
+);
+
+/* A place that is no hotspot any more keeps nothing of what was public of it. */
+SELECT
+  history.*
+FROM @this_model AS history
+LEFT JOIN @this_model AS today
+  ON today.loc_id = history.loc_id AND today.valid_to IS NULL AND today.is_hotspot
+WHERE
+  today.loc_id IS NULL
+  AND (
+    NOT history.loc_name IS NULL
+    OR NOT history.latitude IS NULL
+    OR NOT history.longitude IS NULL
   )

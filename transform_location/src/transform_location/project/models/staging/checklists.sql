@@ -9,11 +9,26 @@ MODEL (
   )
 );
 
+WITH zoned AS (
+  SELECT
+    *,
+    CASE WHEN obs_time_valid THEN obs_dt END AS observed_at,
+    TIME_ZONE_AT(latitude, longitude) /* not a join: a checklist has the coordinates, and a look-up costs a microsecond */::TEXT AS time_zone
+  FROM @raw_catalog.ebird_raw.checklists
+  WHERE
+    obs_date BETWEEN @start_date AND @end_date
+)
 SELECT
   region_code,
   sub_id,
   obs_date,
-  CASE WHEN obs_time_valid THEN obs_dt END AS observed_at,
+  observed_at,
+  time_zone,
+  (
+    (
+      observed_at AT TIME ZONE time_zone
+    ) AT TIME ZONE 'UTC'
+  )::TIMESTAMP AS observed_at_utc,
   loc_id,
   is_hotspot,
   country_code,
@@ -43,6 +58,4 @@ SELECT
     ORDER BY CASE WHEN all_obs_reported THEN 0 ELSE 1 END, LENGTH(sub_id), sub_id
   ) = 1 AS is_group_primary, /* the lowest number, and S9 is lower than S10; as text, as auk sorts, it would not be */
   num_species
-FROM @raw_catalog.ebird_raw.checklists
-WHERE
-  obs_date BETWEEN @start_date AND @end_date
+FROM zoned
