@@ -1,7 +1,7 @@
 """A small world of birds, published as ingestion and transform publish theirs, from contracts."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,13 @@ def world(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> W
 def released_world(released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """A good world that is released."""
     return _copy(released, tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def released_module(released: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A good world that is released, shared by the tests of a module: one of them changes it."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield _copy(released, tmp_path_factory.mktemp("module"), patch)
 
 
 def _copy(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:

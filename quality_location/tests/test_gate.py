@@ -7,7 +7,6 @@ import dagster as dg
 import duckdb
 import pytest
 
-from databox_shared.contracts import RAW
 from quality_location import assets
 from quality_location.checks import RowCheck
 from quality_location.evaluate import Outcome
@@ -214,22 +213,6 @@ def test_a_warning_is_given_and_the_release_is_made(world: "World", drill: str) 
     assert failed[expected].severity is dg.AssetCheckSeverity.WARN
     assert world.release.manifest.snapshots["transform"] == snapshot.id
     assert released(result)
-
-
-def test_a_row_twice_is_found_in_every_table(released_world: "World") -> None:
-    world = released_world
-    before = (world.release.folder, _digest(world))
-    tables = [table for table in assets.TABLES if table.full_name not in VIEWS]
-    for table in tables:
-        stored = f"stored.{table.schema}__{table.name}"
-        location = "ingestion" if table.schema == RAW else "transform"
-        world.run_sql(location, f"INSERT INTO {stored} FROM {stored} LIMIT 1")
-    world.publish()
-
-    failed = failed_checks(world.check())
-
-    assert {f"{table.full_name}:key" for table in tables} <= set(failed)
-    assert (world.release.folder, _digest(world)) == before
 
 
 def test_a_failed_check_shows_rows_and_a_query_that_finds_them(released_world: "World") -> None:

@@ -87,6 +87,17 @@ def relation(table: Table) -> str:
     return f"{'ingestion' if table.schema == RAW else 'transform'}.{table.full_name}"
 
 
+def is_absent(target: Table, pairs: Sequence[tuple[str, str]]) -> str:
+    """SQL that is true for a row `t` that `target` has no match for: (own, its) columns in pairs.
+
+    A null on the other side would make `NOT IN` unknown for every row, so it is left out there.
+    """
+    own = ", ".join(f"t.{name}" for name, _ in pairs)
+    its = ", ".join(name for _, name in pairs)
+    known = " AND ".join(f"{name} IS NOT NULL" for _, name in pairs)
+    return f"({own}) NOT IN (SELECT ({its}) FROM {relation(target)} WHERE {known})"
+
+
 def literal(text: str) -> str:
     """A text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"
@@ -180,20 +191,20 @@ def _values(table: Table) -> Check:
 def _reference(table: Table, column: Column, target_name: str, target_column: str) -> Check:
     target = contract(table.schema).tables[target_name]
     own = {c.name for c in table.columns}
-    # a region's observation belongs to that region's copy of the checklist
+    # a region's observation belongs to that region's copy of the checklist, and to its day
     pairs = [(column.name, target_column)]
     pairs += [(key, key) for key in target.key if key != target_column and key in own]
-    inner = ", ".join(to for _, to in pairs)
-    outer = ", ".join(f"t.{name}" for name, _ in pairs)
+    if target.day_column and target.day_column == table.day_column not in target.key:
+        pairs.append((target.day_column, target.day_column))
+    of_day = f" on the same {target.day_column}" if len(pairs) > len(target.key) else ""
     return RowCheck(
         table,
         f"{column.name}_in_{target_name}",
-        f"Every {column.name} is found in {target.full_name}.",
+        f"Every {column.name} is found in {target.full_name}{of_day}.",
         blocking=True,
         fails={
             f"{column.name} is not in {target.full_name}": (
-                f"t.{column.name} IS NOT NULL AND "
-                f"({outer}) NOT IN (SELECT ({inner}) FROM {relation(target)})"
+                f"t.{column.name} IS NOT NULL AND {is_absent(target, pairs)}"
             )
         },
         shows=_public([column]),

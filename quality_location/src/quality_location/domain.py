@@ -7,7 +7,7 @@ here and not in a contract stops the load of this location.
 from collections.abc import Iterator
 
 from databox_shared.contracts import MARTS, RAW, STAGING, Table, contract
-from quality_location.checks import Check, FreshnessCheck, RowCheck, relation
+from quality_location.checks import Check, FreshnessCheck, RowCheck, is_absent, relation
 
 PRIVATE_TEXT = "memory.private.texts"
 PRIVATE_PLACES = "memory.private.places"
@@ -195,10 +195,7 @@ def _reached_staging() -> Check:
         "and not yet transformed.",
         blocking=False,
         fails={
-            "it is not in staging": (
-                "(t.region_code, t.sub_id, t.obs_date) NOT IN "
-                f"(SELECT (region_code, sub_id, obs_date) FROM {relation(staging)})"
-            )
+            "it is not in staging": _absent(staging, "region_code", "sub_id", "obs_date"),
         },
         shows=("obs_date",),
         reads=(staging,),
@@ -218,8 +215,7 @@ def _observations_reached_staging() -> Check:
             "it is not in staging": (
                 "(t.region_code, t.sub_id, t.obs_date) IN "
                 f"(SELECT (region_code, sub_id, obs_date) FROM {relation(checklists)}) AND "
-                "(t.region_code, t.obs_id) NOT IN "
-                f"(SELECT (region_code, obs_id) FROM {relation(staging)})"
+                f"{_absent(staging, 'region_code', 'obs_id')}"
             )
         },
         shows=("obs_date", "sub_id", "species_code"),
@@ -249,10 +245,7 @@ def _in_daily_totals() -> Check:
         "Every day with checklists has its row in the daily totals: no day is lost on the way.",
         blocking=True,
         fails={
-            "its day has no total": (
-                "(t.region_code, t.obs_date) NOT IN "
-                f"(SELECT (region_code, obs_date) FROM {relation(totals)})"
-            )
+            "its day has no total": _absent(totals, "region_code", "obs_date"),
         },
         shows=("obs_date",),
         reads=(totals,),
@@ -365,6 +358,10 @@ def _loaded(checklists: Table) -> str:
         f"(SELECT count(*) FROM {relation(checklists)} c "
         "WHERE c.region_code = t.region_code AND c.obs_date = t.obs_date)"
     )
+
+
+def _absent(target: Table, *columns: str) -> str:
+    return is_absent(target, [(name, name) for name in columns])
 
 
 def _table(schema: str, name: str) -> Table:
