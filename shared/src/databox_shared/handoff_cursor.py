@@ -42,6 +42,11 @@ def mark_id(mark: str) -> int:
     return int(number) if at and number.isdecimal() else 0
 
 
+def mark_at(mark: str) -> float:
+    """When the event of a mark was made (seconds since the epoch)."""
+    return float(mark.partition("@")[2])
+
+
 @dataclass(frozen=True)
 class Cursor:
     """Everything up to the mark `passed` is answered and is not read again.

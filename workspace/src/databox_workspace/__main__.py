@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -93,6 +94,35 @@ def dev(host: str, port: int) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         # Ctrl-C is how this ends
+        sys.exit(0)
+
+
+@main.command()
+@click.option("--watch", "-w", is_flag=True, help="Draw it over and over until Ctrl-C.")
+def edges(watch: bool) -> None:
+    """Show the state of every edge between locations: what is answered, waits, runs or failed.
+
+    Read from the Dagster home of the deployment, which may be running or not. docs/handoff.md
+    says what the states mean and what to do.
+    """
+    import dagster as dg
+
+    from databox_workspace.edge_state import show_edges
+    from databox_workspace.home import home_path
+
+    try:
+        home = home_path(load_settings())
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    if not (home / "dagster.yaml").exists():
+        message = f"no deployment has run on {home} yet; start one with: uv run task dagster:dev"
+        raise click.ClickException(message)
+    os.environ["DAGSTER_HOME"] = str(home)
+    try:
+        with dg.DagsterInstance.get() as instance:
+            show_edges(Console(), instance, is_watching=watch)
+    except KeyboardInterrupt:
+        # Ctrl-C is how --watch ends
         sys.exit(0)
 
 

@@ -57,7 +57,7 @@ def dagster_home(
     A deployment that does not know the lock is known by its daemon's heartbeat.
     """
     named = os.environ.get("DAGSTER_HOME")
-    path = Path(named) if named else folder or settings.hidden_dir / "dagster"
+    path = home_path(settings, folder)
     path.mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(path)
     with (path / "deployment.lock").open("a") as lock:
@@ -85,6 +85,12 @@ def prepare_home(path: Path) -> None:
         part.replace(path / "dagster.yaml")
     with dg.DagsterInstance.from_config(str(path)) as instance:
         _set_pool_limits(instance)
+
+
+def home_path(settings: Settings, folder: Path | None = None) -> Path:
+    """Where the home is, or will be: DAGSTER_HOME if that is set, else `folder` or by the data."""
+    named = os.environ.get("DAGSTER_HOME")
+    return Path(named) if named else folder or settings.hidden_dir / "dagster"
 
 
 def is_deserted(home: Home, instance: dg.DagsterInstance) -> bool:
