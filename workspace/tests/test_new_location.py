@@ -100,6 +100,9 @@ def test_it_is_linted_locked_and_tested_by_ci_without_further_ado(project: Proje
     project.python("-m", "ruff", "format", "--check")
     done = project.run(str(Path(sys.executable).with_name("lint-imports")))
     assert done.returncode == 0, done.stdout
+    project.python("-m", "databox_workspace", "contract-pages", "--check")
+    page = (project.root / "docs" / "contracts" / "ebird.md").read_text()
+    assert f"{NAME} (edge transform_to_{NAME})" in page
     locked = project.run(os.environ.get("UV", "uv"), "lock", "--check")
     assert locked.returncode == 0, locked.stderr
     selected = project.python("-m", "databox_workspace", "ci-changed", "--json")

@@ -213,6 +213,23 @@ def ci_changed(against: str | None, as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--check", "only_check", is_flag=True, help="Change nothing; exit 1 if one is stale.")
+def contract_pages(only_check: bool) -> None:
+    """Write the contracts as pages for people, into docs/contracts."""
+    from databox_shared.contracts import contract, contract_names
+    from databox_workspace.contract_pages import FOLDER, pages, stale, write_pages
+
+    root = project_root()
+    wanted = pages([contract(name) for name in contract_names()])
+    changed = stale(root, wanted) if only_check else write_pages(root, wanted)
+    for name in changed:
+        click.echo(f"{FOLDER}/{name} {'is not of its contract' if only_check else 'written'}")
+    if only_check and changed:
+        message = "run `task contract:pages` and commit what it writes"
+        raise click.ClickException(message)
+
+
+@main.command()
 @click.argument("name")
 def location_new(name: str) -> None:
     """Add a code location NAME that loads, is tested and is linked to transform by contract.

@@ -18,6 +18,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 
+from databox_workspace.contract_pages import FOLDER as PAGES
 from databox_workspace.locations import parse_locations
 
 CONTRACTS = "shared/src/databox_shared/contracts"
@@ -41,7 +42,8 @@ def new_location(root: Path, name: str, *, say: Callable[[str], object]) -> None
     refuse_name(root, name)
     files = planned(root, name)
     package = root / f"{name}_location"
-    before = {path: path.read_text() if path.exists() else None for path in files}
+    made = {*(root / PAGES).glob("*.md"), root / PAGES / f"{name}_data.md"}
+    before = {path: path.read_text() if path.exists() else None for path in [*files, *made]}
     try:
         for path, text in files.items():
             _write(path, text)
@@ -51,6 +53,8 @@ def new_location(root: Path, name: str, *, say: Callable[[str], object]) -> None
         _run(root, ruff, "check", "--quiet", "--select", "I", "--fix", str(package))
         _run(root, ruff, "format", "--quiet", str(package))
         _run(root, os.environ.get("UV", "uv"), "lock", "--quiet")
+        # in a process of its own, which sees the new contract and the new edge
+        _run(root, sys.executable, "-m", "databox_workspace", "contract-pages")
     except BaseException:
         shutil.rmtree(package, ignore_errors=True)
         for path, text in before.items():
@@ -190,8 +194,12 @@ def _write(path: Path, text: str) -> None:
 
 
 def _run(root: Path, *command: str) -> None:
+    code = os.pathsep.join(str(root / package / "src") for package in ("shared", "workspace"))
+    environment = {**os.environ, "PYTHONPATH": code}
     try:
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=root, env=environment, capture_output=True, text=True, check=False
+        )
     except OSError as error:
         msg = f"`{' '.join(command)}` cannot be run: {error}"
         raise NewLocationError(msg) from error
