@@ -16,13 +16,11 @@ from ingestion_location.ebird.api import (
     MAX_ATTEMPTS,
     USER_AGENT,
     EbirdApi,
-    EbirdError,
-    GoneError,
-    KeyRefusedError,
-    TokenBucket,
     is_loopback,
     source_of,
 )
+from ingestion_location.ebird.errors import EbirdError, GoneError, KeyRefusedError
+from ingestion_location.ebird.pace import TokenBucket
 
 from .canned import Canned, Reply, canned_api
 

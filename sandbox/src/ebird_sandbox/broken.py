@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.client import responses
 from io import StringIO
+from time import perf_counter
 from typing import cast
 
 from starlette.responses import Response
@@ -51,7 +52,7 @@ def broken(hit: Hit, right: Response) -> Response:
         right.headers["date"] = format_datetime(skewed, usegmt=True)
         return right
     if hit.kind == "late":
-        return Late(right, hit.seconds)
+        return Late(right, hit.since + hit.seconds)
     if hit.kind in ("slow", "cut"):
         return Dribbling(right, hit.seconds if hit.kind == "slow" else 0, hit.kind == "cut")
     body = bytes(right.body)
@@ -85,14 +86,14 @@ class Hanging(Response):
 class Late(Response):
     """A right answer that lets itself be waited for, as one from far away does."""
 
-    def __init__(self, right: Response, seconds: float) -> None:
+    def __init__(self, right: Response, due: float) -> None:
         super().__init__(status_code=right.status_code)
         self._right = right
-        self._seconds = seconds
+        self._due = due
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Waits, then answers."""
-        await asyncio.sleep(self._seconds)
+        """Waits until it is due, then answers."""
+        await asyncio.sleep(max(0.0, self._due - perf_counter()))
         await self._right(scope, receive, send)
 
 

@@ -7,7 +7,8 @@ This module decides; it must never touch an answer (``broken.py`` does).
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from time import perf_counter
 
 from ebird_sandbox.dice import fraction
 
@@ -65,6 +66,8 @@ class Hit:
     kind: str
     fault: Fault
     luck: float
+    since: float = field(default_factory=perf_counter)
+    """When the request came."""
 
     @property
     def seconds(self) -> float:

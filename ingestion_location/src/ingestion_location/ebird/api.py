@@ -16,20 +16,26 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from databox_shared.settings import EBIRD_API_URL, Settings
+from ingestion_location.ebird.errors import EbirdError, GoneError, KeyRefusedError
+from ingestion_location.ebird.pace import (
+    BURST,
+    CALLS_PER_DAY,
+    CALLS_PER_SECOND,
+    CONCURRENCY,
+    CallBudget,
+    Gate,
+    TokenBucket,
+)
 
 if TYPE_CHECKING:
-    import requests
+    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
 USER_AGENT = f"Databox/{version('ingestion-location')} (bird observation warehouse)"
 
-# eBird publishes no limit and bans heavy users: stay well below what its own pages ask
-CALLS_PER_SECOND = 5.0
-BURST = 10
-CALLS_PER_DAY = 20_000
-CONCURRENCY = 8
 TIMEOUT_SECONDS = (5.0, 60.0)
 PROBE_TIMEOUT_SECONDS = 5.0
 MAX_ATTEMPTS = 6
@@ -43,18 +49,6 @@ _TOO_MANY = 429
 _REFUSED = 403
 _OK = 200
 _SERVER_ERROR = 500
-
-
-class EbirdError(Exception):
-    """The API could not be reached, refused, or said something that cannot be used."""
-
-
-class KeyRefusedError(EbirdError):
-    """The API refused the key (403)."""
-
-
-class GoneError(EbirdError):
-    """The thing that was asked for does not exist (404 or 410)."""
 
 
 class _RetryError(EbirdError):
@@ -84,141 +78,108 @@ def source_of(url: str) -> str:
     return "sandbox" if is_loopback(url) else urlsplit(url).hostname or url
 
 
-class BudgetError(EbirdError):
-    """The day's calls are used up."""
-
-
-class CallBudget:
-    """The calls of each day, counted on disk so that a kill forgets none: a byte for each call."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._folder = settings.hidden_dir / "ingestion" / "calls"
-        self._timezone = settings.timezone
-        self._limit = settings.ebird_daily_call_limit or (
-            None if is_loopback(settings.api_url) else CALLS_PER_DAY
-        )
-
-    def spend(self) -> None:
-        """Count one call that is about to be made. Raises `BudgetError` if there is none left."""
-        if self._limit is None:
-            return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        today = datetime.now(self._timezone).date()
-        with (self._folder / today.isoformat()).open("ab") as made:
-            if made.tell() >= self._limit:
-                msg = (
-                    f"the {self._limit} calls of {today} are used up (EBIRD_DAILY_CALL_LIMIT); "
-                    f"what was read is kept, and a run tomorrow goes on from there"
-                )
-                raise BudgetError(msg)
-            made.write(b".")
-
-
-class TokenBucket:
-    """At most `rate` calls per second on average and `burst` at once. Thread-safe."""
-
-    def __init__(self, rate: float, burst: int) -> None:
-        self._interval = 1.0 / rate
-        self._slack = (burst - 1) * self._interval
-        self._free_at = 0.0
-        self._lock = threading.Lock()
-
-    def reserve(self, now: float) -> float:
-        """Take the next place; returns how many seconds to wait for it."""
-        with self._lock:
-            self._free_at = max(self._free_at, now - self._slack)
-            place = self._free_at
-            self._free_at += self._interval
-            return max(0.0, place - now)
-
-    def hold_until(self, moment: float) -> None:
-        """Give out no place before `moment`."""
-        with self._lock:
-            self._free_at = max(self._free_at, moment + self._slack)
-
-
 class EbirdApi:
     """One session with the API at one address. `calls` counts the requests that were sent.
 
-    Use it as a context manager; its methods may be called from several threads.
+    Use it as a context manager; its methods may be called from several threads. `now`, `clock` and
+    `sleep` stand for the time, for tests.
     """
 
     def __init__(
         self,
         settings: Settings,
         *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         self.url = settings.api_url
         self.source = source_of(self.url)
         self.calls = 0
+        self._base = urlsplit(self.url).path
         self._has_token = settings.ebird_api_token is not None
+        self._now = now
         self._clock = clock
-        self._sleep = sleep
+        self._stopped: EbirdError | None = None
+        self._woken = threading.Event()
+        self._sleep = sleep or self._woken.wait
         self._lock = threading.Lock()
-        rate = 1e6 if is_loopback(self.url) else CALLS_PER_SECOND
+        self._gate = Gate(CONCURRENCY)
+        rate, a_day = (
+            (CALLS_PER_SECOND, CALLS_PER_DAY) if not is_loopback(self.url) else (1e6, None)
+        )
         self._bucket = TokenBucket(rate, BURST)
-        self._budget = CallBudget(settings)
-        self._session = _session(settings)
+        self._budget = CallBudget(settings, a_day, now)
+        self._headers = _headers(settings)
+        self._connections = _connections(self.url)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._session.close()
+        self._connections.close()
 
     def get(self, path: str) -> Answer:
         """Ask for JSON at `path` (with its query, below the base address).
 
-        Raises `KeyRefusedError` on 403, `GoneError` on 404 and 410, `EbirdError` on anything else
-        that is not JSON with status 200, after the retries that make sense.
+        Raises `KeyRefusedError` on 403, `GoneError` on 404 and 410, `BudgetError` when the day's
+        calls are used up, `EbirdError` on anything else that is not JSON with status 200, after
+        the retries that make sense.
         """
         failure: _RetryError | None = None
         for attempt in range(MAX_ATTEMPTS):
             if failure is not None:
                 self._pause(failure, attempt)
-            wait = self._bucket.reserve(self._clock())
-            if wait > 0:
-                self._sleep(wait)
-            try:
-                return self._try(path)
-            except _RetryError as error:
-                failure = error
+            with self._gate:
+                wait = self._bucket.reserve(self._clock())
+                if wait > 0:
+                    self._sleep(wait)
+                if self._stopped is not None:
+                    raise type(self._stopped)(str(self._stopped))
+                try:
+                    return self._try(path)
+                except _RetryError as error:
+                    failure = error
+                except KeyRefusedError as refused:
+                    # the same answer waits for everybody who is in line
+                    self.stop(refused)
+                    raise
         msg = f"{failure} ({MAX_ATTEMPTS} attempts)"
         raise EbirdError(msg) from failure
 
+    def stop(self, reason: EbirdError) -> None:
+        """Ask nothing more: every thread that waits or comes fails with this reason."""
+        self._stopped = self._stopped or reason
+        self._woken.set()
+
     def trouble(self) -> str | None:
         """Ask the cheapest question once; returns None if the API answers, else why not."""
-        import requests
+        from urllib3.exceptions import HTTPError
 
         path = "ref/taxonomy/versions"
         try:
-            response = self._session.get(
-                f"{self.url}/{path}", timeout=PROBE_TIMEOUT_SECONDS, allow_redirects=False
-            )
-        except requests.RequestException as error:
+            response = self._request(path, PROBE_TIMEOUT_SECONDS, PROBE_TIMEOUT_SECONDS)
+        except HTTPError as error:
             return self._unreachable(path, error)
         # a refused key is an answer: the run that it starts fails and says so
-        if response.status_code >= _SERVER_ERROR or response.status_code == _TOO_MANY:
-            return f"{self.url}/{path} answered {response.status_code}"
+        if response.status >= _SERVER_ERROR or response.status == _TOO_MANY:
+            return f"{self.url}/{path} answered {response.status}"
         return None
 
     def _try(self, path: str) -> Answer:
-        import requests
+        from urllib3.exceptions import HTTPError
 
         url = f"{self.url}/{path}"
+        self._budget.spend()
         with self._lock:
-            self._budget.spend()
             self.calls += 1
         try:
-            # a redirect would carry the key to another host
-            response = self._session.get(url, timeout=TIMEOUT_SECONDS, allow_redirects=False)
-        except requests.RequestException as error:
+            response = self._request(path, *TIMEOUT_SECONDS)
+        except HTTPError as error:
             raise _RetryError(self._unreachable(path, error)) from None
-        read_at = datetime.now(UTC)
-        _check_status(url, response)
-        text = response.content.decode("utf-8", "replace").strip()
+        read_at = self._now()
+        self._check_status(url, response)
+        text = response.data.decode("utf-8", "replace").strip()
         if not text:
             msg = f"{url} answered 200 with an empty body"
             raise _RetryError(msg)
@@ -227,6 +188,38 @@ class EbirdApi:
         except ValueError as error:
             msg = f"{url} answered 200 with malformed JSON: {error}"
             raise _RetryError(msg) from None
+
+    def _request(self, path: str, connect: float, read: float) -> BaseHTTPResponse:
+        from urllib3 import Timeout
+
+        return self._connections.urlopen(
+            "GET",
+            f"{self._base}/{path}",
+            headers=self._headers,
+            timeout=Timeout(connect=connect, read=read),
+            retries=False,
+            # a redirect would carry the key to another host
+            redirect=False,
+        )
+
+    def _check_status(self, url: str, response: BaseHTTPResponse) -> None:
+        status = response.status
+        if status == _OK:
+            return
+        text = " ".join(response.data.decode("utf-8", "replace").split())[:_MAX_CAUSE]
+        said = f": {text}" if text else ""
+        if status == _REFUSED:
+            hint = f"check EBIRD_API_TOKEN (a key for {EBIRD_API_URL} is at ebird.org/api/keygen)"
+            msg = f"eBird refused the key (403) at {url}; {hint}"
+            raise KeyRefusedError(msg)
+        msg = f"{url} answered {status}{said}"
+        if status == _TOO_MANY or status >= _SERVER_ERROR:
+            raise _RetryError(msg, _retry_after(response.headers.get("Retry-After"), self._now()))
+        if status in {404, 410}:
+            raise GoneError(msg)
+        if "matching region type" in said:
+            msg = f"eBird knows no such region: {url}; check EBIRD_REGIONS"
+        raise EbirdError(msg)
 
     def _pause(self, failure: _RetryError, attempt: int) -> None:
         if failure.wait is not None:
@@ -254,46 +247,40 @@ def with_query(path: str, **params: object) -> str:
     return f"{path}?{urlencode(params)}" if params else path
 
 
-def _session(settings: Settings) -> requests.Session:
-    import requests
-    from requests.adapters import HTTPAdapter
-
+def _headers(settings: Settings) -> dict[str, str]:
     token = settings.api_token.get_secret_value().strip()
     if not token.isascii() or not token.isprintable() or " " in token:
         msg = "EBIRD_API_TOKEN holds a character that no key has; copy it again"
         raise EbirdError(msg)
-    session = requests.Session()
-    session.headers.update(
-        {"X-eBirdApiToken": token, "User-Agent": USER_AGENT, "Accept": "application/json"}
-    )
-    # no proxy stands between this machine and itself
-    session.trust_env = not is_loopback(settings.api_url)
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=CONCURRENCY)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
+    return {
+        "X-eBirdApiToken": token,
+        "User-Agent": USER_AGENT,
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip",
+    }
 
 
-def _check_status(url: str, response: requests.Response) -> None:
-    status = response.status_code
-    if status == _OK:
-        return
-    said = f": {text}" if (text := " ".join(response.text.split())[:_MAX_CAUSE]) else ""
-    if status == _REFUSED:
-        hint = f"check EBIRD_API_TOKEN (a key for {EBIRD_API_URL} is at ebird.org/api/keygen)"
-        msg = f"eBird refused the key (403) at {url}; {hint}"
-        raise KeyRefusedError(msg)
-    msg = f"{url} answered {status}{said}"
-    if status == _TOO_MANY or status >= _SERVER_ERROR:
-        raise _RetryError(msg, _retry_after(response.headers.get("Retry-After")))
-    if status in {404, 410}:
-        raise GoneError(msg)
-    if "matching region type" in said:
-        msg = f"eBird knows no such region: {url}; check EBIRD_REGIONS"
-    raise EbirdError(msg)
+def _connections(api_url: str) -> HTTPConnectionPool:
+    """To the API's host, through the proxy of the environment if it names one."""
+    import urllib3
+
+    manager = urllib3.PoolManager(maxsize=CONCURRENCY)
+    if proxy := _proxy(api_url):
+        login = unquote(urlsplit(proxy).netloc.rpartition("@")[0])
+        proxy_headers = urllib3.make_headers(proxy_basic_auth=login or None)
+        manager = urllib3.ProxyManager(proxy, maxsize=CONCURRENCY, proxy_headers=proxy_headers)
+    return manager.connection_from_url(api_url)
 
 
-def _retry_after(value: str | None) -> float | None:
+def _proxy(api_url: str) -> str | None:
+    """The proxy between this machine and an API far away; plain HTTP never leaves the house."""
+    url = urlsplit(api_url)
+    if url.scheme != "https" or proxy_bypass(url.hostname or ""):
+        return None
+    return getproxies().get("https")
+
+
+def _retry_after(value: str | None, now: datetime) -> float | None:
     """Seconds to wait, from a Retry-After header in seconds or as an HTTP date."""
     if value is None:
         return None
@@ -305,4 +292,4 @@ def _retry_after(value: str | None) -> float | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return max(0.0, (moment - now).total_seconds())

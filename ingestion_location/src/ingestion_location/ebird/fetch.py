@@ -8,17 +8,23 @@ holds, and never take an error for an empty answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ingestion_location.ebird.api import CONCURRENCY, EbirdApi, EbirdError, GoneError, with_query
+from ingestion_location.ebird.api import EbirdApi, with_query
+from ingestion_location.ebird.errors import EbirdError, GoneError
 from ingestion_location.ebird.landing import Landing, LandingFile
+from ingestion_location.ebird.pace import CONCURRENCY
 
 LIST_CAP = 200
+# what is asked one after the other of these days fills the gaps between the checklists of another
+DAYS_AT_ONCE = CONCURRENCY
 _REPORT_EVERY = 100
 
 
@@ -51,15 +57,44 @@ class SnapshotRead:
 
 @dataclass(frozen=True)
 class Fetcher:
-    """Reads days and snapshots on one read date; `report` gets a short line now and then."""
+    """Reads days and snapshots on one read date; `report` gets a short line now and then.
+
+    Several days are read at once, and every checklist of any of them waits in one line, so that
+    the API is always asked as much at once as is allowed and the first day is still the first to
+    be complete.
+    """
 
     api: EbirdApi
     landing: Landing
     read_date: date
     report: Callable[[str], object]
     ages: tuple[int, ...]
-    unknown: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
-    """Fields that no shape knows, by resource, as they were met."""
+    _unknown: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    _line: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(CONCURRENCY))
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def unknown(self) -> dict[str, set[str]]:
+        """Fields that no shape knows, by resource, as they were met until now."""
+        with self._lock:
+            return {resource: set(fields) for resource, fields in self._unknown.items()}
+
+    def days(self, regions_and_days: Iterable[tuple[str, date]]) -> Generator[DayRead]:
+        """Read days in this order, a few of them ahead of the one that is given out.
+
+        Raises `FetchError` in place of the first one that cannot be read; then, or when nobody
+        wants more, the API is asked nothing more.
+        """
+        waiting = deque(regions_and_days)
+        reading: deque[Future[DayRead]] = deque()
+        with ThreadPoolExecutor(DAYS_AT_ONCE) as readers:
+            try:
+                while waiting or reading:
+                    while waiting and len(reading) < DAYS_AT_ONCE:
+                        reading.append(readers.submit(self.day, *waiting.popleft()))
+                    yield reading.popleft().result()
+            finally:
+                if reading:
+                    self.api.stop(EbirdError("the run has ended"))
 
     def day(self, region: str, day: date) -> DayRead:
         """Read one region's day. Raises `FetchError` with the region, the day and the cause."""
@@ -178,16 +213,15 @@ class Fetcher:
             views.saved += len(sub_ids)
             return
         views.open()
-        with ThreadPoolExecutor(CONCURRENCY) as pool:
-            futures = [pool.submit(self._view, views, lists, sub_id) for sub_id in sub_ids]
-            try:
-                for number, future in enumerate(futures, start=1):
-                    future.result()
-                    if number % _REPORT_EVERY == 0:
-                        self.report(f"{where}: {number} of {len(futures)} checklists")
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        futures = [self._line.submit(self._view, views, lists, sub_id) for sub_id in sub_ids]
+        try:
+            for number, future in enumerate(futures, start=1):
+                future.result()
+                if number % _REPORT_EVERY == 0:
+                    self.report(f"{where}: {number} of {len(futures)} checklists")
+        finally:
+            # none may still write when the file is closed
+            wait([future for future in futures if not future.cancel()])
         views.complete()
 
     def _view(self, views: LandingFile, lists: LandingFile, sub_id: str) -> None:
@@ -203,12 +237,13 @@ class Fetcher:
     def _gather(
         self, resource: str, region: str, path: str, read: str | None = None
     ) -> tuple[LandingFile, Any]:
-        """One unpartitioned resource that is one answer."""
+        """One unpartitioned resource that is one answer; days that need it at once ask once."""
         file = self.landing.file(resource, region, None, read or self.read_date.isoformat())
         try:
-            file.open()
-            body = file.ask(self.api, path)
-            file.complete()
+            with self._lock:
+                file.open()
+                body = file.ask(self.api, path)
+                file.complete()
         except EbirdError as error:
             msg = f"{region} {resource}: {error}"
             raise FetchError(msg) from error
@@ -218,8 +253,8 @@ class Fetcher:
 
     def _close(self, file: LandingFile) -> None:
         file.close()
-        if file.unknown:
-            self.unknown.setdefault(file.resource, set()).update(file.unknown)
+        with self._lock:
+            self._unknown.setdefault(file.resource, set()).update(file.unknown)
 
 
 def is_due(day: date, *, last_read: date, today: date, ages: Iterable[int]) -> bool:

@@ -7,8 +7,10 @@ be announced after the caller has published.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import islice
 from pathlib import Path
 
 from databox_shared.settings import Settings
@@ -100,11 +102,14 @@ class Ingest:
 
     def new_fields(self) -> dict[str, list[str]]:
         """Fields that the API has and no shape knows, by resource, now and in earlier runs."""
-        return record_new_fields(self.working_file, self.fetcher.unknown, self.fetcher.read_date)
+        return record_new_fields(self.working_file, self.fetcher.unknown(), self.fetcher.read_date)
 
     def _fetched(self, days: Sequence[date]) -> Iterator[list[DayRead]]:
-        for day in days:
-            yield [self.fetcher.day(region, day) for region in self.settings.ebird_regions]
+        regions = self.settings.ebird_regions
+        reads = self.fetcher.days((region, day) for day in days for region in regions)
+        with closing(reads):
+            for _ in days:
+                yield list(islice(reads, len(regions)))
 
     def _load(self, batch: Sequence[DayRead], snapshots: SnapshotRead | None) -> None:
         files: dict[str, list[Path]] = {}

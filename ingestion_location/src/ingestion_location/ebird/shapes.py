@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ingestion_location.ebird.api import EbirdError
+from ingestion_location.ebird.errors import EbirdError
 
 Fields: TypeAlias = Mapping[str, Any]
 """Fields by name: a DuckDB type, or the fields of an object.
