@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 Row = dict[str, Any]
@@ -63,6 +64,8 @@ class Reference:
 
     raw: dict[str, list[Row]]
     life_list: list[Row]
+    # what raw had of notable reports at each run, the oldest first: it keeps the last poll only
+    polls: list[list[Row]]
 
     def __post_init__(self) -> None:
         newest = max(taxon["taxonomy_version"] for taxon in self.raw["taxa"])
@@ -77,10 +80,11 @@ class Reference:
             self.observations[row["region_code"], row["sub_id"]].append(row)
         self.visits = self._visits()
         self.hotspots = {row["loc_id"]: row for row in self.raw.get("hotspots", [])}
-        self.last_day = {
-            region: max(row["obs_date"] for row in self.copies if row["region_code"] == region)
-            for region in {row["region_code"] for row in self.copies}
+        self.stats = {
+            (row["region_code"], row["obs_date"]): row for row in self.raw.get("region_stats", [])
         }
+        days = {(row["region_code"], row["obs_date"]) for row in self.copies} | set(self.stats)
+        self.last_day = dict(sorted(days))
 
     def _visits(self) -> list[Visit]:
         """Every checklist, the copies of a shared one together."""
@@ -117,6 +121,32 @@ class Reference:
     def names(self, code: str) -> tuple[str, str]:
         """Common and scientific name."""
         return self.taxa[code]["com_name"], self.taxa[code]["sci_name"]
+
+    def region_daily_totals(self) -> list[tuple[Any, ...]]:
+        copies: dict[tuple[str, date], list[Row]] = {day: [] for day in self.stats}
+        for row in self.copies:
+            copies.setdefault((row["region_code"], row["obs_date"]), []).append(row)
+        made: list[tuple[Any, ...]] = []
+        for (region, day), rows in copies.items():
+            visits = [visit for visit in self.visits if (visit.region, visit.day) == (region, day)]
+            stats = self.stats.get((region, day), defaultdict(lambda: None))
+            said = stats["num_checklists"]
+            made.append(
+                (
+                    region,
+                    day,
+                    len(rows),
+                    sum(visit.is_complete for visit in visits),
+                    len({row["user_display_name"] for row in rows}),
+                    len({code for visit in visits for code in visit.reports}),
+                    said,
+                    stats["num_contributors"],
+                    stats["num_species"],
+                    len(rows) / said if said else None,
+                    stats["is_capped"],
+                )
+            )
+        return sorted(made)
 
     def species_daily(self) -> list[tuple[Any, ...]]:
         samples: dict[tuple[str, date], int] = defaultdict(int)
@@ -358,6 +388,62 @@ class Reference:
                 (self.last_day[region] - last).days,
             )
 
+    def rarity_alerts(self) -> list[tuple[Any, ...]]:
+        known: dict[tuple[str, str], tuple[int, Row]] = {}
+        for number, poll in enumerate(self.polls):
+            known.update({(row["region_code"], row["obs_id"]): (number, row) for row in poll})
+        newest = {
+            region: number for number, poll in enumerate(self.polls) for region in regions(poll)
+        }
+        reaches = {
+            region: min(
+                row["obs_dt"].date() for row in self.polls[number] if row["region_code"] == region
+            )
+            for region, number in newest.items()
+        }
+        birds: dict[tuple[str, str, str], list[tuple[Row, str]]] = defaultdict(list)
+        for number, row in known.values():
+            region, code = row["region_code"], self.species(row["species_code"])
+            if code is None or row["location_private"] or row["loc_id"] not in self.hotspots:
+                continue
+            has_gone = number < newest[region] and row["obs_dt"].date() > reaches[region]
+            birds[region, code, row["loc_id"]].append((row, state_of(row, has_gone=has_gone)))
+        return sorted(
+            (
+                *(region, code, place, day, self.names(code)[0], *self.spot(place)),
+                *alert_of([one for one in reports if one[0]["obs_dt"].date() == day], reports),
+            )
+            for (region, code, place), reports in birds.items()
+            for day in {row["obs_dt"].date() for row, _ in reports}
+        )
+
+    def taxonomy_crosswalk(self) -> list[tuple[Any, ...]]:
+        versions: dict[float, dict[str, Row]] = defaultdict(dict)
+        for taxon in self.raw["taxa"]:
+            versions[taxon["taxonomy_version"]][taxon["species_code"]] = taxon
+        made: list[tuple[Any, ...]] = []
+        for old, new in pairwise(sorted(versions)):
+            for taxon in versions[old].values():
+                became = successor(taxon, versions[new])
+                change = change_of(taxon, became)
+                if change is None:
+                    continue
+                code = became and (became["report_as"] if change == "lumped" else None)
+                made.append(
+                    (
+                        old,
+                        taxon["species_code"],
+                        taxon["com_name"],
+                        taxon["sci_name"],
+                        new,
+                        code or (became and became["species_code"]),
+                        became and became["com_name"],
+                        became and became["sci_name"],
+                        change,
+                    )
+                )
+        return sorted(made)
+
     def spot(self, place: str) -> tuple[str, float, float]:
         """Name and coordinates of a hotspot."""
         row = self.hotspots[place]
@@ -367,6 +453,56 @@ class Reference:
 def rank(copy: Row) -> tuple[bool, int]:
     """The order of a shared checklist's copies: complete ones first, the lowest number first."""
     return not copy["all_obs_reported"], int(copy["sub_id"][1:])
+
+
+def regions(rows: list[Row]) -> set[str]:
+    return {row["region_code"] for row in rows}
+
+
+def state_of(report: Row, *, has_gone: bool) -> str:
+    """What is thought of one report: a poll that reaches back to it and lacks it withdraws it."""
+    if has_gone or (report["obs_reviewed"] and not report["obs_valid"]):
+        return "withdrawn"
+    return "confirmed" if report["obs_reviewed"] else "unconfirmed"
+
+
+def alert_of(day: list[tuple[Row, str]], all_days: list[tuple[Row, str]]) -> tuple[Any, ...]:
+    """The bird's state on a day, its first and last date that stand, its lists and observers."""
+    states = {state for _, state in day}
+    standing = [row["obs_dt"].date() for row, state in all_days if state != "withdrawn"]
+    return (
+        next(state for state in ("confirmed", "unconfirmed", "withdrawn") if state in states),
+        min(standing, default=None),
+        max(standing, default=None),
+        len({row["sub_id"] for row, _ in day}),
+        len({row["user_display_name"] for row, _ in day}),
+    )
+
+
+def successor(taxon: Row, taxa: dict[str, Row]) -> Row | None:
+    """The taxon of the next version with its code, or else with its name and category."""
+    namesakes = [
+        other
+        for other in taxa.values()
+        if (other["sci_name"], other["category"]) == (taxon["sci_name"], taxon["category"])
+    ]
+    by_name = min(namesakes, key=lambda other: other["species_code"], default=None)
+    return taxa.get(taxon["species_code"], by_name)
+
+
+def change_of(taxon: Row, became: Row | None) -> str | None:
+    """The kind of change, None for none."""
+    if became is None:
+        return "retired"
+    was, now = (row["category"] == "species" for row in (taxon, became))
+    if was != now:
+        return "lumped" if was else "split"
+    if taxon["species_code"] != became["species_code"]:
+        return "recoded"
+    if any(taxon[name] != became[name] for name in ("sci_name", "com_name")):
+        return "renamed"
+    same = all(taxon[name] == became[name] for name in ("category", "report_as"))
+    return None if same else "reclassified"
 
 
 def quarter(day: date) -> tuple[int, int]:

@@ -24,17 +24,15 @@ WITH loaded AS (
     obs_date
 ), species AS (
   SELECT
-    observations.region_code,
-    observations.obs_date,
-    COUNT(DISTINCT taxa.rollup_species_code) AS num_species
-  FROM ebird_staging.observations AS observations
-  INNER JOIN ebird_staging.taxa AS taxa
-    ON taxa.species_code = observations.species_code
+    region_code,
+    obs_date,
+    COUNT(DISTINCT species_code) AS num_species
+  FROM ebird_staging.species_reports
   WHERE
-    observations.obs_date BETWEEN @start_date AND @end_date
+    obs_date BETWEEN @start_date AND @end_date
   GROUP BY
-    observations.region_code,
-    observations.obs_date
+    region_code,
+    obs_date
 ), stats AS (
   SELECT
     region_code,
