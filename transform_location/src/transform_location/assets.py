@@ -30,6 +30,7 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*CodeRefere
 
 GROUPS = {STAGING: "sqlmesh_staging", MARTS: "sqlmesh_marts"}
 POOL = "transform_duckdb"
+TAXONOMY = f"{STAGING}.taxa_versions"
 
 
 def table_of(model: Model) -> Table:
@@ -166,6 +167,9 @@ def evaluate(
     raw_days = models.raw_days()
     asked = set(raw_days if days is None else days)
     asked.update(models.moved_days(asked))
+    if TAXONOMY in selected and models.taxonomy_is_renewed():
+        log("the taxonomy was renewed, so the species of all loaded days are made anew")
+        asked.update(raw_days)
     log(f"evaluating {format_days(asked) or 'what is missing'}")
     return models.evaluate(selected, asked, raw_days)
 

@@ -112,6 +112,19 @@ class Models:
             )
         )
 
+    def taxonomy_is_renewed(self) -> bool:
+        """Whether raw has other versions of the taxonomy than staging was evaluated with.
+
+        Every day's species follow from the newest, so all of them must be evaluated again then.
+        """
+        [(renewed,)] = self.context.engine_adapter.fetchall(
+            f"SELECT (SELECT LIST(DISTINCT taxonomy_version ORDER BY taxonomy_version) "
+            f"FROM {RAW_CATALOG}.{RAW}.taxa) IS DISTINCT FROM "
+            f"(SELECT LIST(DISTINCT taxonomy_version ORDER BY taxonomy_version) "
+            f"FROM {STAGING}.taxa_versions)"
+        )
+        return bool(renewed)
+
     def evaluate(
         self, selected: Collection[str], days: Collection[date], raw_days: Collection[date]
     ) -> Evaluation:

@@ -54,12 +54,29 @@ AUDIT (
   name rolls_up_to_a_species
 );
 
-/* What a taxon is rolled up to is a species of the same taxonomy. */
+/* What a taxon is rolled up to is a species of the newest taxonomy. */
 SELECT
   taxa.*
 FROM @this_model AS taxa
 LEFT JOIN @this_model AS parents
-  ON parents.species_code = taxa.rollup_species_code AND parents.category = 'species'
+  ON parents.species_code = taxa.rollup_species_code
+  AND parents.category = 'species'
+  AND parents.is_current
+WHERE
+  NOT taxa.rollup_species_code IS NULL AND parents.species_code IS NULL;
+
+AUDIT (
+  name rolls_up_within_its_version
+);
+
+/* What a taxon is rolled up to is a species of the same version. */
+SELECT
+  taxa.*
+FROM @this_model AS taxa
+LEFT JOIN @this_model AS parents
+  ON parents.taxonomy_version = taxa.taxonomy_version
+  AND parents.species_code = taxa.rollup_species_code
+  AND parents.category = 'species'
 WHERE
   NOT taxa.rollup_species_code IS NULL AND parents.species_code IS NULL;
 

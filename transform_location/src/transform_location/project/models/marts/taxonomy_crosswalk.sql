@@ -5,75 +5,45 @@ MODEL (
   grain (old_version, old_code)
 );
 
-WITH versions AS (
-  SELECT
-    taxonomy_version,
-    LEAD(taxonomy_version) OVER (ORDER BY taxonomy_version)::DOUBLE AS next_version
-  FROM @raw_catalog.ebird_raw.taxa
-  GROUP BY
-    taxonomy_version
-), old AS (
-  SELECT
-    taxa.*,
-    versions.next_version
-  FROM @raw_catalog.ebird_raw.taxa AS taxa
-  INNER JOIN versions
-    ON versions.taxonomy_version = taxa.taxonomy_version
-  WHERE
-    NOT versions.next_version IS NULL
-), matched AS (
-  SELECT
-    old.*,
-    COALESCE(same_code.species_code, same_name.species_code) AS new_code,
-    COALESCE(same_code.com_name, same_name.com_name) AS new_com_name,
-    COALESCE(same_code.sci_name, same_name.sci_name) AS new_sci_name,
-    COALESCE(same_code.category, same_name.category) AS new_category,
-    COALESCE(same_code.report_as, same_name.report_as) AS new_report_as
-  FROM old
-  LEFT JOIN @raw_catalog.ebird_raw.taxa AS same_code
-    ON same_code.taxonomy_version = old.next_version
-    AND same_code.species_code = old.species_code
-  LEFT JOIN @raw_catalog.ebird_raw.taxa AS same_name
-    ON same_name.taxonomy_version = old.next_version
-    AND same_name.sci_name = old.sci_name
-    AND same_name.category = old.category
-  QUALIFY
-    ROW_NUMBER() OVER (
-      PARTITION BY old.taxonomy_version, old.species_code
-      ORDER BY same_name.species_code
-    ) = 1
-)
 SELECT
-  taxonomy_version AS old_version,
-  species_code AS old_code,
-  com_name AS old_com_name,
-  sci_name AS old_sci_name,
-  next_version AS new_version,
+  old.taxonomy_version AS old_version,
+  old.species_code AS old_code,
+  old.com_name AS old_com_name,
+  old.sci_name AS old_sci_name,
+  old.next_version AS new_version,
   CASE
-    WHEN category = 'species' AND new_category <> 'species'
-    THEN COALESCE(new_report_as, new_code)
-    ELSE new_code
+    WHEN old.category = 'species' AND new.category <> 'species'
+    THEN COALESCE(new.rollup_species_code, new.species_code)
+    ELSE new.species_code
   END AS new_code,
-  new_com_name,
-  new_sci_name,
+  new.com_name AS new_com_name,
+  new.sci_name AS new_sci_name,
   CASE
-    WHEN new_code IS NULL
-    THEN 'retired'
-    WHEN category = 'species' AND new_category <> 'species'
-    THEN 'lumped'
-    WHEN category <> 'species' AND new_category = 'species'
+    WHEN old.num_next_species > 1
     THEN 'split'
-    WHEN new_code <> species_code
+    WHEN new.species_code IS NULL
+    THEN 'retired'
+    WHEN old.category = 'species' AND new.category <> 'species'
+    THEN 'lumped'
+    WHEN old.category <> 'species' AND new.category = 'species'
+    THEN 'split'
+    WHEN new.species_code <> old.species_code
     THEN 'recoded'
-    WHEN sci_name <> new_sci_name OR com_name <> new_com_name
+    WHEN old.sci_name <> new.sci_name OR old.com_name <> new.com_name
     THEN 'renamed'
     ELSE 'reclassified'
   END AS change
-FROM matched
+FROM ebird_staging.taxa_versions AS old
+LEFT JOIN ebird_staging.taxa_versions AS new
+  ON new.taxonomy_version = old.next_version AND new.species_code = old.next_code
 WHERE
-  new_code IS NULL
-  OR new_code <> species_code
-  OR category <> new_category
-  OR sci_name <> new_sci_name
-  OR com_name <> new_com_name
-  OR report_as IS DISTINCT FROM new_report_as
+  NOT old.next_version IS NULL
+  AND (
+    new.species_code IS NULL
+    OR old.num_next_species > 1
+    OR new.species_code <> old.species_code
+    OR old.category <> new.category
+    OR old.sci_name <> new.sci_name
+    OR old.com_name <> new.com_name
+    OR old.rollup_species_code IS DISTINCT FROM new.rollup_species_code
+  )
