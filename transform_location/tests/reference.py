@@ -424,11 +424,13 @@ class Reference:
         made: list[tuple[Any, ...]] = []
         for old, new in pairwise(sorted(versions)):
             for taxon in versions[old].values():
-                became = successor(taxon, versions[new])
-                change = change_of(taxon, became)
+                parts = parts_of(taxon, versions[old], versions[new])
+                became = successor(taxon, versions[new], parts)
+                change = change_of(taxon, became, parts)
                 if change is None:
                     continue
-                code = became and (became["report_as"] if change == "lumped" else None)
+                is_lower = became and taxon["category"] == "species" != became["category"]
+                code = became and (became["report_as"] if is_lower else None)
                 made.append(
                     (
                         old,
@@ -479,19 +481,41 @@ def alert_of(day: list[tuple[Row, str]], all_days: list[tuple[Row, str]]) -> tup
     )
 
 
-def successor(taxon: Row, taxa: dict[str, Row]) -> Row | None:
-    """The taxon of the next version with its code, or else with its name and category."""
-    namesakes = [
-        other
-        for other in taxa.values()
-        if (other["sci_name"], other["category"]) == (taxon["sci_name"], taxon["category"])
-    ]
-    by_name = min(namesakes, key=lambda other: other["species_code"], default=None)
-    return taxa.get(taxon["species_code"], by_name)
+def rolled_up(taxon: Row) -> str | None:
+    """The species that a taxon counts as in its own version."""
+    return taxon["species_code"] if taxon["category"] == "species" else taxon["report_as"]
 
 
-def change_of(taxon: Row, became: Row | None) -> str | None:
+def parts_of(taxon: Row, old: dict[str, Row], new: dict[str, Row]) -> set[str]:
+    """The species of the next version that all that counted as this taxon counts as there."""
+    members = [other["species_code"] for other in old.values()]
+    members = [code for code in members if rolled_up(old[code]) == taxon["species_code"]]
+    species = [rolled_up(new[code]) for code in members if code in new]
+    return {code for code in species if code is not None}
+
+
+def successor(taxon: Row, taxa: dict[str, Row], parts: set[str]) -> Row | None:
+    """The taxon of the next version with its code, unless it was split with one of its names, or
+    else the one species that its forms are now."""
+    if taxon["species_code"] in taxa:
+        return taxa[taxon["species_code"]]
+    if len(parts) > 1:
+        return None
+    for name in ("sci_name", "com_name"):
+        namesakes = [
+            code
+            for code, other in taxa.items()
+            if (other[name], other["category"]) == (taxon[name], taxon["category"])
+        ]
+        if namesakes:
+            return taxa[min(namesakes)]
+    return taxa.get(min(parts, default=""))
+
+
+def change_of(taxon: Row, became: Row | None, parts: set[str]) -> str | None:
     """The kind of change, None for none."""
+    if len(parts) > 1:
+        return "split"
     if became is None:
         return "retired"
     was, now = (row["category"] == "species" for row in (taxon, became))
@@ -501,7 +525,7 @@ def change_of(taxon: Row, became: Row | None) -> str | None:
         return "recoded"
     if any(taxon[name] != became[name] for name in ("sci_name", "com_name")):
         return "renamed"
-    same = all(taxon[name] == became[name] for name in ("category", "report_as"))
+    same = taxon["category"] == became["category"] and rolled_up(taxon) == rolled_up(became)
     return None if same else "reclassified"
 
 

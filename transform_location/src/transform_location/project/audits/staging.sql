@@ -66,10 +66,12 @@ WHERE
   NOT taxa.rollup_species_code IS NULL AND parents.species_code IS NULL;
 
 AUDIT (
-  name rolls_up_within_its_version
+  name rolls_up_within_its_version,
+  blocking FALSE
 );
 
-/* What a taxon is rolled up to is a species of the same version. */
+/* What a taxon is rolled up to is a species of the same version. A warning: eBird will not mend an
+old version, and counts follow from the newest, whose roll-up is checked in taxa. */
 SELECT
   taxa.*
 FROM @this_model AS taxa
