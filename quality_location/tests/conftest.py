@@ -311,6 +311,7 @@ def _rarities() -> list[dict[str, Any]]:
     ]
 
 
+_REGION = {"region_code": "US-DC", "region_name": "District of Columbia"}
 _HOTSPOT = {"region_code": "US-DC", "loc_id": "L1", "loc_name": "Rock Creek Park"}
 _AT = {"lat": 38.95, "lng": -77.05, "latitude": 38.95, "longitude": -77.05}
 
@@ -326,7 +327,8 @@ ROWS = {
     "ebird_raw.top100": lambda: [ANY_ROW | {"user_display_name": OBSERVER, "user_id": "USER1"}],
     "ebird_raw.hotspots": lambda: [_HOTSPOT | _AT],
     "ebird_raw.taxa": _taxa,
-    "ebird_raw.regions": lambda: [{"region_code": "US-DC", "region_name": "District of Columbia"}],
+    "ebird_raw.regions": lambda: [_REGION],
+    "ebird_staging.regions": lambda: [_REGION],
     "ebird_staging.checklists": _checklists,
     "ebird_staging.observations": _observations,
     "ebird_staging.species_reports": _species_reports,

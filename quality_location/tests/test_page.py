@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+
+from quality_location.assets import CHECKS
+from quality_location.checks import FreshnessCheck
 
 if TYPE_CHECKING:
     from .conftest import World
@@ -41,7 +44,7 @@ class Opened:
         self.faults: list[str] = []
         page.on("console", lambda said: self.faults.append(f"{said.type}: {said.text}"))
         page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
+        page.on("requestfailed", self._note_failure)
         page.on("request", self._note_request)
 
     def show(self, view: str) -> Page:
@@ -49,6 +52,11 @@ class Opened:
         self.page.reload()
         expect(self.page.locator(f"#view-{view}")).to_be_visible()
         return self.page
+
+    def _note_failure(self, request: Request) -> None:
+        # a reader who leaves a view does not wait for what it loads
+        if request.failure != "net::ERR_ABORTED":
+            self.faults.append(f"failed: {request.url}")
 
     def _note_request(self, request: object) -> None:
         url = str(getattr(request, "url", ""))
@@ -120,6 +128,63 @@ def test_the_filter_leaves_the_species_that_match(opened: Opened) -> None:
     expect(rows).to_contain_text("Mallard")
     page.get_by_label("Find a species").fill("dodo")
     expect(rows).to_have_text("No species with “dodo” in its name.")
+
+
+def test_the_order_is_the_readers(opened: Opened) -> None:
+    page = opened.show("seen")
+    names = page.locator("#seen-table tbody td:first-child a")
+    expect(names).to_have_text(["American Robin", "Mallard", "Northern Cardinal"])
+    page.get_by_role("combobox", name="Order").select_option("biggest fall")
+    expect(names).to_have_count(3)
+    page.get_by_role("combobox", name="Order").select_option("by name")
+    expect(names.first).to_have_text("American Robin")
+
+
+def test_a_species_leads_to_its_year_and_back(opened: Opened) -> None:
+    page = opened.show("seen")
+    page.get_by_role("link", name="Mallard").click()
+    expect(page.locator("#species-said")).to_contain_text("Mallard: on 100 %")
+    expect(page.get_by_role("combobox", name="Species")).to_have_value("Mallard")
+    page.go_back()
+    expect(page.locator("#view-seen")).to_be_visible()
+
+
+def test_the_region_has_its_name_and_every_watched_table_its_freshness(opened: Opened) -> None:
+    page = opened.show("quality")
+    expect(page.get_by_role("heading", level=1)).to_have_text(
+        "What birds are being seen in District of Columbia"
+    )
+    rows = page.locator("#fresh-table tbody tr")
+    watched = [check for check in CHECKS if isinstance(check, FreshnessCheck)]
+    expect(rows).to_have_count(len(watched))
+    # the world is of 2020
+    expect(rows.filter(has_text="ebird.species_daily").first).to_contain_text("hours ago")
+    page.get_by_text("Checks that passed").first.click()
+    expect(page.locator("#passed-table tbody tr").first).to_contain_text("passed")
+
+
+CHANGES = {
+    # complete checklists now and a week before, those with the species, and what is shown
+    "a rise": ((200, 200, 100, 60), "▲ +20"),
+    "a fall": ((200, 200, 60, 100), "▼ \N{MINUS SIGN}20"),
+    "no more than chance": ((20, 20, 10, 8), "+10"),
+    "nothing to compare": ((20, 0, 10, 0), "\N{EN DASH}"),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_an_arrow_is_a_change_beyond_chance(opened: Opened, case: str) -> None:
+    (now, before, with_now, with_before), shown = CHANGES[case]
+    row = {
+        "complete_now": now,
+        "complete_before": before,
+        "reporting_now": with_now,
+        "reporting_before": with_before,
+    }
+    said = opened.show("seen").evaluate(
+        "row => { const cell = changeCell(row); return cell.textContent || cell }", row
+    )
+    assert said == shown
 
 
 def test_rarities_are_listed_for_the_days_that_are_asked_for(opened: Opened) -> None:

@@ -16,7 +16,7 @@ import dagster as dg
 from databox_shared.contracts import MARTS, Table, contract
 from databox_shared.settings import Settings
 from databox_shared.snapshots import Snapshot
-from quality_location.checks import relation
+from quality_location.checks import FreshnessCheck, relation
 from quality_location.domain import COMPLETE_SHARE
 from quality_location.evaluate import Outcome
 from quality_location.history import SCORECARD, Recorded, outcome_word
@@ -235,6 +235,7 @@ def status(run: Run, recorded: Recorded, release: Release) -> dict[str, Any]:
                 "name": outcome.check.name,
                 "outcome": outcome_word(outcome),
                 "reason": outcome.reason,
+                "is_freshness": isinstance(outcome.check, FreshnessCheck),
             }
             for outcome in run.outcomes
         ],

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STATUS = "status.js"
 _SITE = resources.files(__name__) / "site"
 _TEMPLATE = "index.html.j2"
-_COPIED = ("page.css", "page.js")
+_COPIED = ("page.css", "tables.js", "charts.js", "views.js", "page.js")
 _VENDOR = ("vega.min.js", "vega-lite.min.js", "LICENSE-vega", "LICENSE-vega-lite")
 
 

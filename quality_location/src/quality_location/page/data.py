@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from databox_shared.contracts import MARTS, contract
+from databox_shared.contracts import MARTS, STAGING, contract
 from quality_location.checks import relation
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def page_data(connection: "DuckDBPyConnection") -> dict[str, Any]:
             "rarity_alerts",
         )
     )
+    regions = relation(contract(STAGING).tables["regions"])
     connection.execute(f"""
 CREATE OR REPLACE TEMP TABLE page_days AS
 SELECT
@@ -38,6 +39,12 @@ FROM {species}
 GROUP BY region_code, obs_date
 WINDOW region AS (PARTITION BY region_code)""")
     return {
+        "regions": dict(
+            connection.execute(
+                f"SELECT region_code, region_name FROM {regions} "
+                f"WHERE region_code IN (SELECT region_code FROM {totals}) ORDER BY ALL"
+            ).fetchall()
+        ),
         "days": _rows(
             connection,
             f"SELECT region_code, obs_date, num_checklists, stats_checklists, num_species, "
@@ -69,7 +76,7 @@ WINDOW region AS (PARTITION BY region_code)""")
     }
 
 
-# arrived: the last day with a report after at least 21 known days without one
+# arrived: the last day with a report after at least 21 known days without one; days_away: how many
 _SPECIES = f"""
 WITH weeks AS (
     SELECT
@@ -97,6 +104,8 @@ SELECT
     max(obs_date) AS last_seen,
     max(obs_date) FILTER (days_away > 21 OR (days_away IS NULL AND obs_date > begin + 21))
         AS arrived,
+    arg_max(days_away, obs_date)
+        FILTER (days_away > 21 OR (days_away IS NULL AND obs_date > begin + 21)) AS days_away,
     any_value(begin) <= any_value(newest) - 27
     AND max(obs_date) <= any_value(newest) - 7
     AND count(*) FILTER (
