@@ -10,7 +10,7 @@ import dagster as dg
 from databox_shared.settings import Settings
 
 from .raw_world import RawWorld
-from .runs import failure, published, run
+from .runs import announced, failure, published, run
 
 HISTORY = "ebird_staging.location_history"
 
@@ -80,3 +80,46 @@ def test_each_change_of_a_place_is_a_version_dated_by_the_read_that_showed_it(
         ("2026-11-23 06:00:00", None, True, "Elm Street Park")
     ]
     assert len(versions(settings, "L1")) == 2
+
+
+def test_a_review_reaches_observations_of_days_that_are_not_read_again(
+    settings: Settings, world: RawWorld, instance: dg.DagsterInstance
+) -> None:
+    def poll(at: str, *, valid: bool, reviewed: bool) -> None:
+        world.tables["notable_observations"] = []
+        world.add(
+            "notable_observations",
+            region_code="US-DC",
+            obs_id="OBS-S1-2026-11-20-amecro",
+            sub_id="S1-2026-11-20",
+            loc_id="L1",
+            species_code="amecro",
+            obs_dt=datetime.fromisoformat("2026-11-20T08:00"),
+            obs_valid=valid,
+            obs_reviewed=reviewed,
+            polled_at=datetime.fromisoformat(at),
+        )
+        world.publish()
+
+    def states() -> dict[str, tuple[Any, ...]]:
+        rows = published(settings)["ebird_staging.observations"]
+        return {row[1]: row[-3:] for row in rows if "2026-11-20" in row[1]}
+
+    poll("2026-11-22T06:00", valid=False, reviewed=False)
+    assert run(instance).success
+    assert states() == {
+        "OBS-S1-2026-11-20-amecro": (False, False, True),
+        "OBS-S1-2026-11-20-amerob": (None, None, None),
+        "OBS-S2-2026-11-20-amerob": (None, None, None),
+    }
+
+    poll("2026-11-23T06:00", valid=True, reviewed=True)
+    confirmed = run(instance, "2026-11-21")
+
+    assert confirmed.success, failure(confirmed)
+    assert states()["OBS-S1-2026-11-20-amecro"] == (True, True, False)
+    days = announced(confirmed)
+    assert days["ebird_staging.observations"] == {"2026-11-20", "2026-11-21"}
+    # what counts by no review is not made again
+    assert days["ebird.species_daily"] == {"2026-11-21"}
+    assert announced(run(instance, "2026-11-21"))["ebird_staging.observations"] == {"2026-11-21"}

@@ -48,6 +48,7 @@ from transform_location.warehouse import (
 )
 
 PROD = "prod"
+OBSERVATIONS = f"{STAGING}.observations"
 # a model that is not by day is done when it has the interval of this one day
 WHOLE = FIRST_DAY
 
@@ -112,6 +113,22 @@ class Models:
             )
         )
 
+    def reviewed_days(self) -> list[date]:
+        """Days of observations of which the last poll of notable reports says another state.
+
+        A poll reaches back 30 days, most of which are not loaded again on the same day. Only the
+        observations of such a day are to be evaluated again: nothing counts by their review.
+        """
+        return self._days(
+            f"SELECT DISTINCT known.obs_date FROM {STAGING}.observations AS known "
+            f"JOIN {RAW_CATALOG}.{RAW}.notable_observations AS poll USING (region_code, obs_id) "
+            f"LEFT JOIN {RAW_CATALOG}.{RAW}.historic_observations AS day "
+            "USING (region_code, obs_date, obs_id) "
+            "WHERE COALESCE(poll.polled_at >= day.read_at, TRUE) "
+            "AND (poll.obs_valid IS DISTINCT FROM known.is_valid "
+            "OR poll.obs_reviewed IS DISTINCT FROM known.is_reviewed)"
+        )
+
     def taxonomy_is_renewed(self) -> bool:
         """Whether raw has other versions of the taxonomy than staging was evaluated with.
 
@@ -141,6 +158,8 @@ class Models:
         todo: dict[Snapshot, list[Interval]] = {}
         for snapshot, healed in missing.items():
             asked = set(days) if table_of(snapshot) in selected else set[date]()
+            if table_of(snapshot) == OBSERVATIONS and asked:
+                asked.update(self.reviewed_days())
             period = period_of(snapshot.model)
             if period:
                 wanted = whole_periods(period, asked | healed)
