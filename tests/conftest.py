@@ -29,7 +29,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
             code_servers(home) as servers,
             daemon(home, servers) as running,
         ):
-            yield Plant(settings, sandbox, instance, running)
+            yield Plant(settings, sandbox, instance, running, home)
 
 
 @pytest.fixture(scope="session")

@@ -6,16 +6,18 @@ import os
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import dagster as dg
 import duckdb
 
 from databox_shared.days import DAYS_TAG, READ_DATE_TAG
 from databox_shared.settings import Settings
-from databox_workspace.deployment import Deployment
+from databox_workspace.deployment import Deployment, Server, supervised
 from databox_workspace.follow import Chain
+from databox_workspace.home import Home
 from databox_workspace.launch import launch
 from ebird_sandbox.process import Sandbox
 
@@ -32,6 +34,24 @@ class Plant:
     sandbox: Sandbox
     instance: dg.DagsterInstance
     deployment: Deployment
+    home: Home
+
+    def stop(self, location: str) -> tuple[Plant, Server]:
+        """Stop a location's code server; what goes on without it, and the server that was."""
+        [server] = [server for server in self.deployment.servers if server.name == location]
+        server.ask_to_stop()
+        server.process.wait()
+        others = [other for other in self.deployment.servers if other is not server]
+        return replace(self, deployment=replace(self.deployment, servers=others)), server
+
+    @contextmanager
+    def start(self, server: Server) -> Generator[Plant]:
+        """Start a server that was stopped, with the same command, until the end of the block."""
+        [_, _, _, *command] = cast("list[str]", server.process.args)
+        Path(command[command.index("--socket") + 1]).unlink(missing_ok=True)
+        with supervised(server.name, command, self.home) as started:
+            servers = [*self.deployment.servers, started]
+            yield replace(self, deployment=replace(self.deployment, servers=servers))
 
     def launch(self, days: str) -> tuple[Chain, str]:
         """Launch ingestion's daily job for these days, and return the chain that will follow."""
