@@ -72,6 +72,23 @@ class Engine:
         with connect(self.working_file) as connection:
             return connection.execute(query).fetchall()
 
+    def stood(self, table: str, columns: str, day: date, at: date) -> set[tuple[Any, ...]]:
+        """Rows of `checklists` or `observations` of a day as they stood on a read date.
+
+        What has no history has always stood as it stands; of the rest, what its history says.
+        """
+        key = {"checklists": "sub_id", "observations": "obs_id"}[table]
+        history = f"{RAW}.{table.removesuffix('s')}_history"
+        return set(
+            self.rows(
+                f"SELECT {columns} FROM {RAW}.{table} WHERE obs_date = DATE '{day}' AND {key} "
+                f"NOT IN (SELECT {key} FROM {history} WHERE obs_date = DATE '{day}') "
+                f"UNION ALL SELECT {columns} FROM {history} "
+                f"WHERE obs_date = DATE '{day}' AND NOT is_withdrawn "
+                f"AND valid_from <= DATE '{at}' AND (valid_to IS NULL OR DATE '{at}' < valid_to)"
+            )
+        )
+
     def content(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every raw table without the time of reading."""
         with connect(self.working_file) as connection:

@@ -19,6 +19,7 @@ from typing import Any
 
 from ingestion_location.ebird.api import EbirdApi, with_query
 from ingestion_location.ebird.errors import EbirdError, GoneError
+from ingestion_location.ebird.history import READS
 from ingestion_location.ebird.landing import Landing, LandingFile
 from ingestion_location.ebird.pace import CONCURRENCY
 
@@ -36,12 +37,14 @@ class FetchError(Exception):
 class DayRead:
     """One region's day in landing files by resource, complete.
 
-    `top100` is missing for a county: eBird has no leaders for one.
+    `top100` is missing for a county: eBird has no leaders for one. `reads` are those of all reads
+    up to this one, as `history.READS` names them, if there were several.
     """
 
     region: str
     day: date
     files: Mapping[str, Path]
+    reads: Mapping[str, Sequence[Path]]
     calls_made: int
     calls_saved: int
 
@@ -122,7 +125,7 @@ class Fetcher:
         saved = sum(file.saved for file in files.values())
         self.report(f"{region} {day}: {len(found)} of {total} checklists, {made} calls")
         paths = {resource: file.path for resource, file in files.items()}
-        return DayRead(region, day, paths, made, saved)
+        return DayRead(region, day, paths, self._all_reads(region, day, read), made, saved)
 
     def snapshots(self, regions: Sequence[str]) -> SnapshotRead:
         """Read the unpartitioned resources of all regions. Raises `FetchError`."""
@@ -160,6 +163,30 @@ class Fetcher:
         if held is None or is_due(day, last_read=held, today=self.read_date, ages=self.ages):
             return None
         return held.isoformat()
+
+    def _all_reads(self, region: str, day: date, until: str) -> dict[str, list[Path]]:
+        """The landing files of every read of a day up to one, if there were several.
+
+        Of a read that was broken off, the checklists that were viewed; its totals are left out,
+        by which the history knows that it says nothing of the others.
+        """
+        reads = sorted(name for name in self.landing.reads("views", region, day) if name <= until)
+        if len(reads) == 1:
+            return {}
+        found: dict[str, list[Path]] = {resource: [] for resource in READS}
+        for read in reads:
+            views = self.landing.file("views", region, day, read)
+            found["read_views"].append(views.whole_answers())
+            others = {"read_notable": self.landing.file("notable", region, None, read)}
+            if views.is_complete:
+                others |= {
+                    name: self.landing.file(READS[name], region, day, read)
+                    for name in ("read_stats", "read_historic")
+                }
+            for name, file in others.items():
+                if file.is_complete:
+                    found[name].append(file.path)
+        return found
 
     def _list_day(
         self, stats: LandingFile, lists: LandingFile, region: str, day: date

@@ -21,6 +21,7 @@ from ingestion_location.ebird.fetch import (
     FetchError,
     SnapshotRead,
 )
+from ingestion_location.ebird.history import READS
 from ingestion_location.ebird.ledger import mark_unannounced, record_new_fields, record_reads
 from ingestion_location.ebird.load import Counts, Scope, connect, load
 from ingestion_location.ebird.tables import DAY_TABLES, RAW_TABLES, SNAPSHOT_TABLES
@@ -120,6 +121,10 @@ class Ingest:
                 resource: [read.files[resource] for read in batch if resource in read.files]
                 for resource in DAY_RESOURCES
             }
+            files |= {
+                name: sorted({path for read in batch for path in read.reads.get(name, ())})
+                for name in READS
+            }
             tables += DAY_TABLES
             days: list[Scope] = [(read.region, read.day) for read in batch]
             scopes |= dict.fromkeys(DAY_TABLES, days)
@@ -178,6 +183,11 @@ class Ingest:
         return {day: (expected, listed, capped) for day, expected, listed, capped in rows}
 
 
+def _views(read: DayRead) -> list[Path]:
+    """Nearly all of what a load of the day holds in memory."""
+    return [read.files["views"], *read.reads.get("read_views", ())]
+
+
 def _batches(days: Iterable[list[DayRead]]) -> Iterator[list[DayRead]]:
     """Group the days so that one load stays small enough for memory."""
     batch: list[DayRead] = []
@@ -186,7 +196,7 @@ def _batches(days: Iterable[list[DayRead]]) -> Iterator[list[DayRead]]:
         for reads in days:
             batch += reads
             number += 1
-            size += sum(read.files["views"].stat().st_size for read in reads)
+            size += sum(path.stat().st_size for read in reads for path in _views(read))
             if number >= DAYS_PER_LOAD or size >= BYTES_PER_LOAD:
                 yield batch
                 batch, size, number = [], 0, 0

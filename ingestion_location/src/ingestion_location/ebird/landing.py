@@ -70,6 +70,14 @@ class LandingFile:
         """Whether every answer is in; then the file never changes again."""
         return self.path.exists()
 
+    def whole_answers(self) -> Path:
+        """The file with all answers that are in, for a fetch that is over, whole or broken off."""
+        if self.is_complete:
+            return self.path
+        self.open()
+        self.close()
+        return self._part
+
     def open(self) -> None:
         """Read what an earlier fetch gathered, and get ready for more unless it is complete."""
         if self.is_complete:

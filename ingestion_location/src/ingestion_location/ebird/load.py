@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from databox_shared.contracts import RAW
-from ingestion_location.ebird import shapes
 from ingestion_location.ebird.tables import (
     RAW_TABLES,
+    RESOURCES,
     Files,
     NewFields,
     RawTable,
@@ -70,7 +70,7 @@ def load(
     """
     chosen = [RAW_TABLES[name] for name in tables]
     counts: Counts = {name: Counter() for name in tables}
-    files = {**dict.fromkeys(shapes.RESOURCES, ()), **files}
+    files = {**dict.fromkeys(RESOURCES, ()), **files}
     with _landed(files, new or {}) as landed, _pipeline(working_file, dlt_dir) as pipeline:
         resources = [_resource(table, landed, new or {}, counts[table.name]) for table in chosen]
         _run(pipeline, resources, on_write)

@@ -90,6 +90,7 @@ SHAPES: dict[str, Fields | str] = {
         "subId!": "VARCHAR",
         "projId": "VARCHAR",
         "protocolId!": "VARCHAR",
+        "locId": "VARCHAR",
         "groupId": "VARCHAR",
         "durationHrs": "DOUBLE",
         "allObsReported!": "BOOLEAN",
@@ -119,7 +120,7 @@ SHAPES: dict[str, Fields | str] = {
         | _unused("obsDt hideFlags projId subId subnational1Code"),
     }
     | _unused(
-        "locId checklistId effortDistanceEnteredUnit effortAreaEnteredUnit subnational1Code "
+        "checklistId effortDistanceEnteredUnit effortAreaEnteredUnit subnational1Code "
         "deleteTrack projectIds subAux subAuxAi submissionMethodVersion "
         "submissionMethodVersionDisp"
     ),
@@ -174,8 +175,6 @@ SHAPES: dict[str, Fields | str] = {
     | _unused("code type longitude latitude"),
     "region_list[]": {"code!": "VARCHAR", "name!": "VARCHAR"},
 }
-
-RESOURCES = tuple(key.removesuffix("[]") for key in SHAPES)
 
 
 class ShapeError(EbirdError):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from databox_shared.contracts import RAW, Table, contract
 from ingestion_location.ebird import shapes
+from ingestion_location.ebird.history import CHECKLISTS, OBSERVATIONS, READS
 
 Files = Mapping[str, Sequence[Path]]
 """Landing files by resource."""
@@ -144,6 +145,20 @@ RAW_TABLES: dict[str, RawTable] = {
             """,
         ),
         RawTable(
+            "checklist_history",
+            ("views", ""),
+            ("region_code", "obs_date"),
+            CHECKLISTS,
+            repeats=False,
+        ),
+        RawTable(
+            "observation_history",
+            ("views", ""),
+            ("region_code", "obs_date"),
+            OBSERVATIONS,
+            repeats=False,
+        ),
+        RawTable(
             "recent_observations",
             ("recent", "body"),
             ("region_code",),
@@ -249,6 +264,9 @@ RAW_TABLES: dict[str, RawTable] = {
     )
 }
 
+RESOURCES = (*(key.removesuffix("[]") for key in shapes.SHAPES), *READS)
+"""Whatever a raw table is made from."""
+
 DAY_TABLES = tuple(name for name, table in RAW_TABLES.items() if "obs_date" in table.scope)
 SNAPSHOT_TABLES = tuple(name for name in RAW_TABLES if name not in DAY_TABLES)
 
@@ -301,24 +319,28 @@ def new_columns(table: RawTable, new: NewFields) -> dict[str, str]:
     return columns
 
 
-def _source(resource: str, paths: Sequence[Path], new: Sequence[str]) -> str:
+def _source(name: str, paths: Sequence[Path], new: Sequence[str]) -> str:
+    resource = READS.get(name, name)
     item = shapes.duckdb_type(resource, new)
+    envelope = "region VARCHAR, day DATE, path VARCHAR, read_at TIMESTAMP"
     if not paths:
-        envelope = "region VARCHAR, day DATE, path VARCHAR, read_at TIMESTAMP"
-        return f"CREATE TABLE {resource} ({envelope}, body {item})"
+        return f"CREATE TABLE {name} ({envelope}, body {item}, read_date DATE, place BIGINT)"
     body = f"{item}[]" if shapes.is_array(resource) else item
     names = ", ".join(_quoted(str(path)) for path in paths)
     rows = (
-        f"SELECT * FROM read_json([{names}], format = 'newline_delimited', columns = {{"  # noqa: S608
+        f"read_json([{names}], format = 'newline_delimited', columns = {{"
         "region: 'VARCHAR', day: 'DATE', path: 'VARCHAR', read_at: 'TIMESTAMP', "
-        f"body: {_quoted(body)}}}, maximum_object_size = {MAX_ANSWER_BYTES})"
+        f"body: {_quoted(body)}}}, maximum_object_size = {MAX_ANSWER_BYTES}, "
+        f"filename = {str(name in READS).lower()})"
     )
+    columns = "region, day, path, read_at, "
     if shapes.is_array(resource):
-        rows = (
-            "SELECT region, day, path, read_at, unnest(body) AS body, "  # noqa: S608
-            f"generate_subscripts(body, 1) AS place FROM ({rows})"
-        )
-    return f"CREATE TABLE {resource} AS {rows}"
+        columns += "unnest(body) AS body, generate_subscripts(body, 1) AS place"
+    else:
+        columns += "body"
+    if name in READS:
+        columns += f", regexp_extract(filename, {_quoted(_READ_DATE)}, 1)::DATE AS read_date"
+    return f"CREATE TABLE {name} AS SELECT {columns} FROM {rows}"  # noqa: S608
 
 
 def _quoted(text: str) -> str:
@@ -327,3 +349,5 @@ def _quoted(text: str) -> str:
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """The whole taxonomy is one answer, of about 5 MB."""
+
+_READ_DATE = r"(\d{4}-\d\d-\d\d)\.jsonl\.\w+$"
