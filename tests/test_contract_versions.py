@@ -7,14 +7,11 @@ days; what goes between them are real snapshots.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import sys
-from importlib import resources
 from pathlib import Path
 
 import pytest
+from shared_versions import contract_text, run_with, shared_version
 
 from databox_shared.contracts import RAW, parse_contract
 from databox_shared.edges import INGESTION_TO_TRANSFORM, Edge
@@ -65,38 +62,29 @@ print(json.dumps([column[0] for column in found]))
 
 
 class Shared:
-    """Versions of databox_shared, each a copy of today's with other contracts."""
+    """Versions of databox_shared that know the old contract, the new one, or both."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.texts = {
-            RAW: (resources.files("databox_shared.contracts") / f"{RAW}.odcs.yaml").read_text()
-        }
+        old = contract_text(RAW)
         # the breaking change: a column under another name, as a contract of its own
-        self.texts[RAW_V2] = (
-            self.texts[RAW]
-            .replace(f"id: {RAW}\n", f"id: {RAW_V2}\n")
+        new = (
+            old.replace(f"id: {RAW}\n", f"id: {RAW_V2}\n")
             .replace(f"name: {RAW}\n", f"name: {RAW_V2}\n")
-            .replace(f"version: {parse_contract(self.texts[RAW]).version}\n", "version: 2.0.0\n")
+            .replace(f"version: {parse_contract(old).version}\n", "version: 2.0.0\n")
             .replace("name: num_checklists,", "name: checklists_counted,")
         )
+        self.texts = {RAW: old, RAW_V2: new}
 
     def version(self, *contracts: str) -> Path:
         """A path to import databox_shared from, with these of the two contracts."""
-        path = self.folder / "+".join(contracts)
-        if not path.exists():
-            package = Path(str(resources.files("databox_shared")))
-            shutil.copytree(
-                package, path / "databox_shared", ignore=shutil.ignore_patterns("__pycache__")
-            )
-            folder = path / "databox_shared" / "contracts"
-            (folder / f"{RAW}.odcs.yaml").unlink()
-            for name in contracts:
-                (folder / f"{name}.odcs.yaml").write_text(self.texts[name])
-            if RAW not in contracts:
-                # the edges of that day name the new contract
-                names = folder / "__init__.py"
-                names.write_text(names.read_text().replace(f'RAW = "{RAW}"', f'RAW = "{RAW_V2}"'))
+        chosen = {name: text for name, text in self.texts.items() if name in contracts}
+        absent = {} if RAW in contracts else {RAW: None}
+        path = shared_version(self.folder / "+".join(contracts), {**chosen, **absent})
+        if absent:
+            # the edges of that day name the new contract
+            names = path / "databox_shared" / "contracts" / "__init__.py"
+            names.write_text(names.read_text().replace(f'RAW = "{RAW}"', f'RAW = "{RAW_V2}"'))
         return path
 
 
@@ -108,11 +96,7 @@ class Deployment:
         self.url = f"duckdb:///{folder}/databox.duckdb"
 
     def run(self, code: str, shared: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "DATABASE_URL": self.url, "PYTHONPATH": str(shared)}
-        command = [sys.executable, "-c", code, *arguments]
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=300
-        )
+        return run_with(shared, code, *arguments, database_url=self.url)
 
     def works(self, code: str, shared: Path, *arguments: str) -> object:
         done = self.run(code, shared, *arguments)

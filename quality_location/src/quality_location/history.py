@@ -22,9 +22,19 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 CONTRACT = "data_quality"
-RESULTS = contract(CONTRACT).tables["check_results"]
-SCORECARD = contract(CONTRACT).tables["scorecard"]
-INCIDENTS = contract(CONTRACT).tables["incidents"]
+
+
+def _filled(*names: str) -> list[Table]:
+    """The tables that this module fills: those of the contract, and no other loads."""
+    tables = contract(CONTRACT).tables
+    if set(tables) != set(names):
+        differing = ", ".join(sorted(set(tables) ^ set(names)))
+        msg = f"the contract {CONTRACT} and the tables that quality fills differ in: {differing}"
+        raise dg.DagsterInvalidDefinitionError(msg)
+    return [tables[name] for name in names]
+
+
+RESULTS, SCORECARD, INCIDENTS = _filled("check_results", "scorecard", "incidents")
 RUNS_SCORED = 30
 # the file is named for its location; another name for the catalog keeps it apart from a schema
 _CATALOG = "history"
