@@ -1,8 +1,8 @@
 """Everything that can be said about the models without a warehouse, in one command.
 
-`python -m transform_location.lint` checks that they fit the contracts, that the manifest is the
-one of these files, SQLMesh's lint rules, the SQL's format, and runs the models' unit tests. With
-`--fix` it first formats the SQL and writes the manifest.
+`python -m transform_location.lint` checks that they fit the contracts, that the manifest and the
+catalogue are those of these files, SQLMesh's lint rules, the SQL's format, and runs the models'
+unit tests. With `--fix` it first formats the SQL and writes the manifest and the catalogue.
 """
 
 from __future__ import annotations
@@ -13,7 +13,14 @@ from sqlmesh.core.console import TerminalConsole, set_console
 from sqlmesh.core.context import Context
 from sqlmesh.utils.errors import LinterError
 
-from transform_location.manifest import MANIFEST, code_fingerprint, stored_manifest, write_manifest
+from transform_location import catalogue
+from transform_location.manifest import (
+    MANIFEST,
+    Manifest,
+    code_fingerprint,
+    stored_manifest,
+    write_manifest,
+)
 from transform_location.manifest_build import build_manifest, contract_differences
 from transform_location.warehouse import load_project
 
@@ -24,6 +31,8 @@ def problems(context: Context) -> list[str]:
     stored = stored_manifest()
     if stored is None or stored.fingerprint != code_fingerprint():
         found.append(f"{MANIFEST.name} is not of these files; run with --fix and commit it")
+    elif not _is_current(stored):
+        found.append(f"{catalogue.FILE} is not of these models; run with --fix and commit it")
     if not context.format(check=True):
         found.append("the SQL above is not formatted; run with --fix")
     try:
@@ -36,12 +45,19 @@ def problems(context: Context) -> list[str]:
     return found
 
 
+def _is_current(manifest: Manifest) -> bool:
+    file = catalogue.catalogue_file()
+    return file.is_file() and file.read_text(encoding="utf-8") == catalogue.page(manifest)
+
+
 def main(arguments: list[str]) -> int:
     """Check, or with `--fix` repair what can be repaired and check."""
     context = load_project()
     if "--fix" in arguments:
         context.format()
-        write_manifest(build_manifest())
+        manifest = build_manifest()
+        write_manifest(manifest)
+        catalogue.catalogue_file().write_text(catalogue.page(manifest), encoding="utf-8")
         context = load_project()
     set_console(TerminalConsole())
     context.console = TerminalConsole()
