@@ -5,7 +5,7 @@ project's files and evaluates nothing. `evaluate` computes chosen models for exa
 days from what is deployed, never from the files, and audits them. What an earlier run left undone
 shows as missing days in SQLMesh's state, and is done as well. The caller holds the location's
 write lock, and must not publish after a failure: audits run after their rows are written. The
-SQLMesh calls here are half private, so a test holds each of them.
+SQLMesh calls here are half private; `tests/test_sqlmesh_calls.py` holds each of them.
 """
 
 from __future__ import annotations
