@@ -16,6 +16,7 @@ from typing import Any
 
 Row = dict[str, Any]
 Z = 1.96
+CODE_AND_NAMES = ("species_code", "com_name", "sci_name")
 # not Z * Z, which is 3.8415999999999997 in binary
 Z_SQUARED = 3.8416
 PROTOCOLS = {"P20": "incidental", "P21": "stationary", "P22": "traveling", "P62": "historical"}
@@ -429,8 +430,8 @@ class Reference:
                 change = change_of(taxon, became, parts)
                 if change is None:
                     continue
-                is_lower = became and taxon["category"] == "species" != became["category"]
-                code = became and (became["report_as"] if is_lower else None)
+                if became and taxon["category"] == "species" != became["category"]:
+                    became = versions[new].get(rolled_up(became) or "", became)
                 made.append(
                     (
                         old,
@@ -438,13 +439,40 @@ class Reference:
                         taxon["com_name"],
                         taxon["sci_name"],
                         new,
-                        code or (became and became["species_code"]),
-                        became and became["com_name"],
-                        became and became["sci_name"],
+                        *(became and became[name] for name in CODE_AND_NAMES),
                         change,
                     )
                 )
         return sorted(made)
+
+    def review_history(self) -> list[tuple[Any, ...]]:
+        made: list[tuple[Any, ...]] = []
+        newest_first = sorted(self.raw["taxa"], key=lambda row: -row["taxonomy_version"])
+        for row in self.raw["observation_history"]:
+            code, count = row["species_code"], row["how_many_str"]
+            valid, reviewed = row["obs_valid"], row["obs_reviewed"]
+            names = [taxon["com_name"] for taxon in newest_first if taxon["species_code"] == code]
+            made.append(
+                (
+                    row["region_code"],
+                    row["obs_date"],
+                    row["obs_id"],
+                    row["valid_from"],
+                    row["valid_to"],
+                    row["sub_id"],
+                    code,
+                    names[0],
+                    row["change"],
+                    row["changed_fields"],
+                    valid,
+                    reviewed,
+                    None if valid is None else (valid, reviewed) == (False, False),
+                    row["is_withdrawn"],
+                    None if count == "X" else int(count),
+                    count == "X",
+                )
+            )
+        return sorted(made, key=lambda row: row[:4])
 
     def spot(self, place: str) -> tuple[str, float, float]:
         """Name and coordinates of a hotspot."""

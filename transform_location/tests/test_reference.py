@@ -41,6 +41,7 @@ MARTS_WITH_REFERENCE = (
     "region_daily_totals",
     "rarity_alerts",
     "taxonomy_crosswalk",
+    "review_history",
 )
 REGIONS = ("US-DC", "US-MD")
 
@@ -50,6 +51,7 @@ def generate(world: RawWorld, seed: int) -> RawWorld:
     dice = random.Random(seed)
     world.taxonomy()
     older_taxonomies(world, dice)
+    states(world, dice)
     control_totals(world, dice)
     world.tables["notable_observations"] = poll(world, dice, number=0)
     for number in range(3):
@@ -108,6 +110,30 @@ def older_taxonomies(world: RawWorld, dice: random.Random) -> None:
                     # a namesake beside it, so that a name alone finds two
                     "new": {"species_code": f"two{code}", "sci_name": "Nomen amecro"},
                 }[change]
+            )
+
+
+def states(world: RawWorld, dice: random.Random) -> None:
+    """Observations that were edited, reviewed or withdrawn as their day was read again."""
+    codes = sorted({row["species_code"] for row in world.tables["taxa"]})
+    for number in range(30):
+        day = FIRST + timedelta(days=dice.choice(DAYS))
+        reads = sorted(dice.sample(range(1, 9), dice.randrange(1, 4)))
+        for read, after in zip_longest(reads, reads[1:]):
+            is_told = dice.random() < 0.7
+            world.add(
+                "observation_history",
+                region_code=REGIONS[number % 2],
+                obs_date=day,
+                obs_id=f"OBS{number}",
+                valid_from=day + timedelta(days=read),
+                valid_to=None if after is None else day + timedelta(days=after),
+                change=dice.choice(("added", "edited", "reviewed", "withdrawn")),
+                is_withdrawn=dice.random() < 0.3,
+                species_code=dice.choice(codes),
+                how_many_str=dice.choice(("0", "3", "X")),
+                obs_valid=dice.random() < 0.5 if is_told else None,
+                obs_reviewed=dice.random() < 0.5 if is_told else None,
             )
 
 
@@ -171,7 +197,7 @@ def test_days_loaded_one_by_one_in_any_order_give_the_same(
 ) -> None:
     whole = generate(RawWorld(settings), 3)
     dice = random.Random(3)
-    by_day = ("checklists", "observations", "region_stats")
+    by_day = ("checklists", "observations", "region_stats", "observation_history")
     days = sorted({row["obs_date"] for name in by_day for row in whole.tables[name]})
     dice.shuffle(days)
     loaded: list[date] = []

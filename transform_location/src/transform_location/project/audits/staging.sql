@@ -131,4 +131,20 @@ WHERE
     NOT history.loc_name IS NULL
     OR NOT history.latitude IS NULL
     OR NOT history.longitude IS NULL
-  )
+  );
+
+AUDIT (
+  name one_state_at_a_time
+);
+
+/* An observation stands in one way at a time: each ends when the next begins, and the last holds. */
+SELECT
+  *
+FROM (
+  SELECT
+    *,
+    LEAD(valid_from) OVER (PARTITION BY region_code, obs_date, obs_id ORDER BY valid_from) AS next_from
+  FROM @this_model
+)
+WHERE
+  valid_to IS DISTINCT FROM next_from

@@ -11,13 +11,9 @@ SELECT
   old.com_name AS old_com_name,
   old.sci_name AS old_sci_name,
   old.next_version AS new_version,
-  CASE
-    WHEN old.category = 'species' AND new.category <> 'species'
-    THEN COALESCE(new.rollup_species_code, new.species_code)
-    ELSE new.species_code
-  END AS new_code,
-  new.com_name AS new_com_name,
-  new.sci_name AS new_sci_name,
+  COALESCE(lumped_into.species_code, new.species_code) AS new_code,
+  COALESCE(lumped_into.com_name, new.com_name) AS new_com_name,
+  COALESCE(lumped_into.sci_name, new.sci_name) AS new_sci_name,
   CASE
     WHEN old.num_next_species > 1
     THEN 'split'
@@ -36,6 +32,11 @@ SELECT
 FROM ebird_staging.taxa_versions AS old
 LEFT JOIN ebird_staging.taxa_versions AS new
   ON new.taxonomy_version = old.next_version AND new.species_code = old.next_code
+LEFT JOIN ebird_staging.taxa_versions AS lumped_into
+  ON lumped_into.taxonomy_version = old.next_version
+  AND lumped_into.species_code = new.rollup_species_code
+  AND old.category = 'species'
+  AND new.category <> 'species'
 WHERE
   NOT old.next_version IS NULL
   AND (
