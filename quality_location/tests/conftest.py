@@ -348,6 +348,7 @@ ROWS = {
     ),
     "ebird.species_frequency": _species_frequency,
     "ebird.rarity_alerts": _rarities,
+    "ebird.review_history": lambda: [ANY_ROW | {"obs_date": day} for day in DAYS],
     "ebird.hotspot_ranking": lambda: [_HOTSPOT | _AT | {"ranking": 1, "last_visit": DAYS[1]}],
 }
 
