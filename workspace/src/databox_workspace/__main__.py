@@ -248,6 +248,7 @@ The location {name} is there. It makes a small table from transform's marts afte
   uv run task test:{name}        its tests, alone
   uv run task check:workspace    that it fits to the others
   uv run task dagster:dev        the UI with it
+  uv run task deploy:{name}      it alone, beside what runs
 Now make it yours: the contract {name}_data, then {name}_location/src/{name}_location/tables.py.""")
 
 
