@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from databox_shared.contracts import contract, contract_names
 from databox_shared.edges import EDGES
@@ -56,15 +55,6 @@ def test_the_task_runner_tests_every_location() -> None:
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     tested = re.findall(r"^task: \[test:(\w+)\] uv sync", done.stdout + done.stderr, re.MULTILINE)
     assert tested == [location.name for location in locations()]
-
-
-def test_production_asks_every_location_at_the_socket_that_a_deployment_gives_it() -> None:
-    document = yaml.safe_load((ROOT / "workspace.prod.yaml").read_text())
-    servers = [entry["grpc_server"] for entry in document["load_from"]]
-    assert servers == [
-        {"location_name": location.name, "socket": {"env": f"{location.name.upper()}_SOCKET"}}
-        for location in locations()
-    ]
 
 
 def test_edges_and_owners_of_contracts_are_locations() -> None:

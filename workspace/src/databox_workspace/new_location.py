@@ -96,7 +96,6 @@ def planned(root: Path, name: str) -> dict[Path, str]:
         "package": f"{name}_location",
         "distribution": f"{name.replace('_', '-')}-location",
         "contract": f"{name}_data",
-        "upper": name.upper(),
         "edge": f"TRANSFORM_TO_{name.upper()}",
     }
     template = resources.files("databox_workspace") / "location_template"
@@ -116,10 +115,10 @@ def planned(root: Path, name: str) -> dict[Path, str]:
         "uv.lock": _with_locked_package(
             _read(root, "uv.lock"), words, _filled(template / "uv.lock.template", words)
         ),
+        "workspace.yaml": _read(root, "workspace.yaml").rstrip("\n")
+        + "\n"
+        + _filled(template / "workspace.yaml.template", words),
     }
-    for path in ("workspace.prod.yaml", "workspace.yaml"):
-        part = _filled(template / f"{path}{_SUFFIX}", words)
-        changed[path] = _read(root, path).rstrip("\n") + "\n" + part
     return files | {root / path: text for path, text in changed.items()}
 
 
