@@ -8,6 +8,8 @@ many threads, which is told the checklists and only writes down what it gets.
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import sys
 import tempfile
@@ -46,9 +48,6 @@ def ours(folder: Path, days: Sequence[date]) -> tuple[float, list[str]]:
 
 
 def pages(folder: Path) -> list[str]:
-    import gzip
-    import json
-
     return [
         json.loads(line)["path"]
         for file in sorted(folder.rglob("views/**/*.gz"))
