@@ -87,12 +87,8 @@ def main(number: int) -> int:
                 os.environ["DATABASE_URL"] = f"duckdb:///{name}/databox.duckdb"
                 folder = Path(name)
                 (folder / "plain").mkdir()
-                before = time.process_time()
                 share, paths = ours(folder / "landing", days)
-                print(time.process_time() - before, len(paths))
-                before = time.process_time()
                 results.append((share, plain(sandbox.url, folder / "plain", paths)))
-                print(time.process_time() - before)
     for share, script in results:
         print(f"ingestion {share:6.1%}   plain script {script:6.1%}")
     share = median(share for share, _ in results)

@@ -1,5 +1,6 @@
 """The location's job against a running sandbox, from the API to a published snapshot."""
 
+from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -60,6 +61,30 @@ def test_the_first_run_loads_fourteen_days_and_a_second_changes_nothing(
         assert metadata["calls_made"].value == 0
         assert metadata["completeness"].value == 100.0
         assert metadata["databox/snapshot_id"].value == 2
+        assert metadata["table"].value == "ebird_raw.observations"
+
+
+def test_a_day_comes_with_a_picture_of_the_days_before_it_and_the_way_to_its_rows(
+    instance: dg.DagsterInstance,
+) -> None:
+    assert run_daily(instance, **{"databox/days": "2026-11-18/2026-11-20"}).success
+    key = dg.AssetKey([RAW, "checklists"])
+    pictures: dict[str | None, str] = {}
+    for record in instance.fetch_materializations(key, limit=10).records:
+        assert record.asset_materialization is not None
+        metadata = record.asset_materialization.metadata
+        pictures[record.partition_key] = str(metadata["checklists_per_day"].value)
+        # totals, list, sightings, two rankings of leaders, and every page
+        rows = metadata["rows"].value
+        assert isinstance(rows, int)
+        assert metadata["calls_made"].value == rows + 5
+        assert Path(str(metadata["landing"].value)).is_file()
+        assert Path(str(metadata["working_file"].value)).is_file()
+    found = {str(day): n for day, n in Counter(row[2] for row in content("checklists")).items()}
+    said = [f"2026-11-{day}: {found[f'2026-11-{day}']}" for day in (18, 19, 20)]
+    for number, day in enumerate((18, 19, 20), start=1):
+        words = pictures[f"2026-11-{day}"].partition("](data:image/svg+xml")[0]
+        assert words.endswith(f"eBird counts. {'; '.join(said[:number])}")
 
 
 def test_a_tag_with_gaps_loads_and_announces_exactly_its_days(

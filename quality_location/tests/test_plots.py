@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from databox_shared.contracts import RAW, contract
-from quality_location.plots import Bar, columns, rows
+from databox_shared.plots import Bar, columns, rows
 
 from .conftest import DAYS, failed_checks
 

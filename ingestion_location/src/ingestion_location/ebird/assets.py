@@ -16,9 +16,10 @@ from databox_shared import handoff, snapshots
 from databox_shared.contracts import RAW, Table, contract
 from databox_shared.days import READ_DATE_TAG, daily_partitions, format_days, run_days
 from databox_shared.settings import Settings, load_settings
+from ingestion_location.ebird.announce import announce_days, announce_snapshots
 from ingestion_location.ebird.api import EbirdApi
 from ingestion_location.ebird.fetch import Fetcher, FetchError
-from ingestion_location.ebird.ingest import DayLoad, Ingest, SnapshotLoad
+from ingestion_location.ebird.ingest import Ingest
 from ingestion_location.ebird.landing import Landing
 from ingestion_location.ebird.ledger import (
     claim_source,
@@ -106,10 +107,11 @@ def ebird_assets(
                     raise
         # the days before the one that failed are whole: they are handed over before it is told
         published = writer.publish(run_id=context.run_id, contract_names=[RAW], source=api.source)
-        _announce_days(context, ingest.loaded_days, published.id)
+        announce_days(context, ingest.loaded_days, writer.path, published.id)
         forget_unannounced(writer.path)
     if ingest.loaded_snapshots is not None:
-        yield from _announce_snapshots(context, ingest.loaded_snapshots, published.id)
+        loaded = ingest.loaded_snapshots
+        yield from announce_snapshots(context, loaded, writer.path, published.id)
     yield from _check_fields(context, ingest.new_fields())
     if failure is not None:
         raise failure
@@ -157,61 +159,6 @@ def _reasons(due: Mapping[date, str]) -> str:
     for day, reason in due.items():
         by_reason.setdefault(reason, []).append(day)
     return "; ".join(f"{format_days(days)} ({reason})" for reason, days in by_reason.items())
-
-
-def _announce_days(
-    context: dg.AssetExecutionContext, loads: list[DayLoad], snapshot_id: int
-) -> None:
-    report = context.log.info
-    for load in loads:
-        # a table that no region has for the day is neither loaded nor empty
-        for table in load.rows:
-            context.log_event(
-                dg.AssetMaterialization(
-                    asset_key=dg.AssetKey([RAW, table]),
-                    partition=load.day.isoformat(),
-                    metadata={
-                        "dagster/partition_row_count": load.rows[table],
-                        "rows": load.rows[table],
-                        "completeness": load.completeness,
-                        "is_capped": load.is_capped,
-                        "calls_made": load.calls_made,
-                        "calls_saved": load.calls_saved,
-                        "landing": _landing(load, table),
-                        "databox/snapshot_id": snapshot_id,
-                    },
-                )
-            )
-    if loads:
-        report(
-            f"announced {len(loads)} day(s) in snapshot {snapshot_id}: "
-            f"{sum(load.rows['observations'] for load in loads)} observations, "
-            f"{sum(load.calls_made for load in loads)} calls made, "
-            f"{sum(load.calls_saved for load in loads)} saved"
-        )
-
-
-def _landing(load: DayLoad, table: str) -> dg.MetadataValue[Any]:
-    resource, _ = RAW_TABLES[table].item
-    paths = [str(read.files[resource]) for read in load.reads if resource in read.files]
-    return dg.MetadataValue.path(paths[0]) if len(paths) == 1 else dg.MetadataValue.json(paths)
-
-
-def _announce_snapshots(
-    context: dg.AssetExecutionContext, load: SnapshotLoad, snapshot_id: int
-) -> Iterator[dg.MaterializeResult[Any]]:
-    for table in SNAPSHOT_TABLES:
-        key = RAW_TABLES[table].contract.asset_key
-        if key in context.selected_asset_keys:
-            yield dg.MaterializeResult(
-                asset_key=key,
-                metadata={
-                    "dagster/row_count": load.rows[table],
-                    "calls_made": load.read.calls_made,
-                    "calls_saved": load.read.calls_saved,
-                    "databox/snapshot_id": snapshot_id,
-                },
-            )
 
 
 def _check_fields(
