@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from databox_shared.settings import project_root
@@ -58,7 +59,8 @@ def site_packages(made: Build) -> Path:
 
 
 def variant(
-    made: Build,
+    template: Build,
+    where: Path,
     name: str,
     *,
     files: Mapping[str, str] | None = None,
@@ -67,19 +69,21 @@ def variant(
 ) -> Build:
     """Another build, as a later revision would make it: hard links, but for the files given.
 
-    `files` are relative to its site-packages.
+    `where` is the folder of the location's builds, `files` are relative to its site-packages.
     """
-    folder = made.folder.with_name(name)
+    folder = where / name
     if folder.exists():
         return read_build(folder)
-    part = folder.with_name(f".{name}.part")
-    subprocess.run(["cp", "--archive", "--link", str(made.folder), str(part)], check=True)
+    part = where / f".{name}.part"
+    where.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "--archive", "--link", str(template.folder), str(part)], check=True)
     other = replace(
-        made,
+        template,
         id=name,
         revision=name.ljust(40, "0"),
-        contracts={**made.contracts, **(contracts or {})},
-        dagster=dagster or made.dagster,
+        built_at=datetime.now(UTC).isoformat(),
+        contracts={**template.contracts, **(contracts or {})},
+        dagster=dagster or template.dagster,
         folder=part,
     )
     for file, text in (files or {}).items():

@@ -150,6 +150,8 @@ def start(build: Build, run_dir: Path, *, home: Path, working_dir: Path) -> Code
                 *("--socket", str(socket), "--container-image", build.image),
                 # nothing of the working directory may be imported instead of the build
                 "--empty-working-directory",
+                # code that does not load is told when it is asked for, instead of ending the server
+                "--lazy-load-user-code",
                 *("--log-level", "warning"),
             ],
             stdin=subprocess.DEVNULL,
