@@ -13,7 +13,7 @@ RUN deploy/environment.sh databox-workspace /app/venv
 
 FROM python:${PYTHON}
 RUN useradd --uid 10001 --no-create-home databox \
-    && install -d -o databox -g databox /dagster /run/databox
+    && install -d -o databox -g databox /dagster /logs /run/databox
 COPY --from=build /app /app
 COPY workspace.prod.yaml deploy/dagster.yaml /app/
 ENV PATH=/app/venv/bin:$PATH \
@@ -21,6 +21,6 @@ ENV PATH=/app/venv/bin:$PATH \
     DAGSTER_HOME=/dagster
 USER databox
 WORKDIR /app
-VOLUME ["/dagster", "/run/databox"]
+VOLUME ["/dagster", "/logs", "/run/databox"]
 EXPOSE 3000
 CMD ["dagster-webserver", "--workspace", "/app/workspace.prod.yaml", "--host", "0.0.0.0", "--port", "3000"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import dagster as dg
@@ -9,9 +10,12 @@ import pytest
 from plant import Plant, environment, warehouse
 from postgres import Postgres, running_postgres
 
-from databox_shared.settings import load_settings
+from databox_shared.settings import load_settings, project_root
+from databox_workspace.builds import Build, build
 from databox_workspace.deployment import code_servers, daemon
 from databox_workspace.home import dagster_home
+from databox_workspace.locations import locations
+from databox_workspace.locks import locked
 from ebird_sandbox.process import running_sandbox
 
 
@@ -30,6 +34,21 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
             daemon(home, servers) as running,
         ):
             yield Plant(settings, sandbox, instance, running, home)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Build]:
+    """A build of each location as it lies here, made once for all the processes that test."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built"
+    folder.mkdir(exist_ok=True)
+    with locked(folder / "lock"):
+        return {
+            location.name: build(
+                location, root=project_root(), deploy_dir=folder, may_be_dirty=True
+            )
+            for location in locations()
+        }
 
 
 @pytest.fixture(scope="session")

@@ -5,39 +5,28 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.workspace.load_target import WorkspaceFileTarget
-from deployed import is_running, location, site_packages, variant
-from plant import environment, warehouse
+from deployed import is_running, location, site_packages
+from stage import Stage, running_stage
 
-from databox_shared.settings import load_settings, project_root
 from databox_workspace import deploy as deploying
 from databox_workspace import servers
-from databox_workspace.builds import Build, build, builds
+from databox_workspace.builds import Build, builds
 from databox_workspace.deploy import KEEP, DeployError, let_serve, rollback
-from databox_workspace.host import WORKSPACE, host, socket_variables
-from databox_workspace.launch import launch
-from databox_workspace.locations import locations
-from databox_workspace.site import Site
 from databox_workspace.status import status
-from databox_workspace.view import shown
 
 pytestmark = pytest.mark.slow
 
-WAIT_SECONDS = 180.0
 # a job that says which environment it runs in, and goes on until it is told to end
 HOLD = """
 
@@ -63,116 +52,41 @@ DEFINITIONS = "quality_location/definitions.py"
 
 
 @dataclass
-class Stage:
-    """A deployment that runs: three locations, webserver and daemon."""
+class Quality(Stage):
+    """The stage, with builds of quality that have a job that goes on until it is told to end."""
 
-    where: Site
-    template: Build
-    look: Callable[[], None]
-    instance: dg.DagsterInstance
-    hold_dir: Path
-    held: list[str] = field(default_factory=list[str])
-
-    def variant(self, name: str, **changes: object) -> Build:
-        folder = self.where.folder / "quality" / "builds"
-        return variant(self.template, folder, name, **changes)  # pyright: ignore[reportArgumentType]
+    def build(self, name: str, **changes: object) -> Build:
+        return self.variant("quality", name, **changes)
 
     def with_hold(self, name: str) -> Build:
-        text = (site_packages(self.template) / DEFINITIONS).read_text()
-        return self.variant(name, files={DEFINITIONS: text + HOLD})
-
-    def deploy(self, made: Build, *, health_seconds: float = 120) -> list[str]:
-        said: list[str] = []
-        let_serve(
-            self.where,
-            made.location,
-            lambda: made,
-            action="deploy",
-            health_seconds=health_seconds,
-            say=lambda text: said.append(str(text)),
-        )
-        return said
+        text = (site_packages(self.templates["quality"]) / DEFINITIONS).read_text()
+        return self.build(name, files={DEFINITIONS: text + HOLD})
 
     def launch_hold(self) -> str:
-        target = WorkspaceFileTarget([str(self.where.root / WORKSPACE)])
-        run_id = launch(self.instance, target, location="quality", job="hold", tags={})
-        self.held.append(run_id)
-        return run_id
+        return self.launch("quality", "hold", {})
 
     def began(self, run_id: str) -> tuple[int, str]:
         """The process and the environment of a run, once it is inside its step."""
-        file = self.hold_dir / f"{run_id}.began"
+        file = self.folder / f"{run_id}.began"
         self.until(f"run {run_id} to begin", lambda: file.exists() and file.read_text())
         pid, prefix = file.read_text().split(" ", 1)
         return int(pid), prefix
 
     def end(self, run_id: str) -> None:
-        (self.hold_dir / f"{run_id}.end").touch()
-
-    def status(self, run_id: str) -> dg.DagsterRunStatus:
-        run = self.instance.get_run_by_id(run_id)
-        assert run is not None
-        return run.status
-
-    def until(self, what: str, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + WAIT_SECONDS
-        while not condition():
-            assert time.monotonic() < deadline, f"waited {WAIT_SECONDS:.0f} s for {what}"
-            time.sleep(0.1)
-
-    def server_ids(self) -> dict[str, str]:
-        """The id of each location's server as the webserver shows it."""
-        url = self.where.webserver_url()
-        assert url
-        return {name: str(found.server_id) for name, found in shown(url)[1].items()}
-
-    def alive(self, name: str) -> list[str]:
-        return [server.build for server in servers.alive(self.where.run_dir, name)]
+        (self.folder / f"{run_id}.end").touch()
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with ExitStack() as stack:
-        # the path of a socket must be short
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="databox-")))
-        where = Site(project_root(), folder / "d", folder / "home")
-        variables = warehouse(folder) | socket_variables(where)
-        variables |= {"HOLD_DIR": str(folder), "DAGSTER_HOME": str(where.home)}
-        stack.enter_context(environment(**variables))
-        where.home.mkdir()
-        # so that two runs fill the queue
-        text = (project_root() / "dagster.yaml").read_text()
-        assert "max_concurrent_runs: 4" in text
-        text = text.replace("max_concurrent_runs: 4", "max_concurrent_runs: 2")
-        (where.home / "dagster.yaml").write_text(text)
-        stack.callback(stop_all, where)
-        for found in locations():
-            made = build(found, root=where.root, deploy_dir=where.folder, may_be_dirty=True)
-            let_serve(where, found.name, lambda made=made: made, action="deploy")
-        made = where.current_build("quality")
-        assert made is not None
-        # the first build will be one of the old ones that are deleted
-        template = variant(made, folder, "template")
-        settings, port = load_settings(), free_port()
-        look = stack.enter_context(host(where, settings, address="127.0.0.1", port=port))
-        instance = stack.enter_context(where.instance())
-        yield Stage(where, template, look, instance, folder)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def stop_all(where: Site) -> None:
-    for found in locations():
-        for server in servers.alive(where.run_dir, found.name):
-            servers.kill(server)
+def stage(built: dict[str, Build]) -> Iterator[Quality]:
+    with tempfile.TemporaryDirectory(prefix="databox-") as folder:
+        # two runs fill the queue
+        variables = {"HOLD_DIR": folder}
+        with running_stage(Path(folder), built, max_runs=2, variables=variables) as running:
+            yield Quality(**vars(running))
 
 
 def test_a_run_in_flight_ends_in_the_old_code_and_a_queued_one_starts_in_the_new(
-    stage: Stage,
+    stage: Quality,
 ) -> None:
     stage.deploy(stage.with_hold("hold1"))
     before = stage.server_ids()
@@ -208,7 +122,7 @@ def test_a_run_in_flight_ends_in_the_old_code_and_a_queued_one_starts_in_the_new
         )
 
 
-def test_a_run_that_the_old_server_still_works_on_can_be_cancelled(stage: Stage) -> None:
+def test_a_run_that_the_old_server_still_works_on_can_be_cancelled(stage: Quality) -> None:
     stage.deploy(stage.with_hold("hold3"))
     run = stage.launch_hold()
     pid, _ = stage.began(run)
@@ -217,7 +131,7 @@ def test_a_run_that_the_old_server_still_works_on_can_be_cancelled(stage: Stage)
         target=lambda: let_serve(stage.where, "quality", lambda: made, action="deploy")
     )
     deploy.start()
-    stage.until("the switch", lambda: (found := now(stage)) and found.build == "hold4")
+    stage.until("the switch", lambda: now(stage).build == "hold4")
     stage.until("the old server to drain", lambda: own_address(stage, run))
     assert is_running(pid)
     assert stage.instance.run_launcher.terminate(run)
@@ -226,16 +140,16 @@ def test_a_run_that_the_old_server_still_works_on_can_be_cancelled(stage: Stage)
     assert not is_running(pid)
 
 
-def now(stage: Stage) -> servers.CodeServer | None:
-    return servers.current(stage.where.run_dir, "quality")
+def now(stage: Quality) -> servers.CodeServer:
+    return stage.now("quality")
 
 
-def own_address(stage: Stage, run_id: str) -> bool:
+def own_address(stage: Quality, run_id: str) -> bool:
     run = stage.instance.get_run_by_id(run_id)
     return run is not None and "quality-" in run.tags.get(".dagster/grpc_info", "")
 
 
-def untouched(stage: Stage, refused: Callable[[], object]) -> str:
+def untouched(stage: Quality, refused: Callable[[], object]) -> str:
     """Check that a deploy fails and leaves everything as it was; return its sentence."""
     before, ids, build_id = now(stage), stage.server_ids(), stage.where.current_build("quality")
     history = stage.where.history("quality")
@@ -252,28 +166,28 @@ def untouched(stage: Stage, refused: Callable[[], object]) -> str:
     return sentence
 
 
-def test_code_that_does_not_load_is_refused_with_its_own_error(stage: Stage) -> None:
-    broken = stage.variant("broken", files={DEFINITIONS: "import no_such_library\n"})
+def test_code_that_does_not_load_is_refused_with_its_own_error(stage: Quality) -> None:
+    broken = stage.build("broken", files={DEFINITIONS: "import no_such_library\n"})
     sentence = untouched(stage, lambda: stage.deploy(broken))
     assert "its code does not load: " in sentence
     assert "No module named 'no_such_library'" in sentence
 
 
 def test_a_contract_of_another_major_version_is_refused_and_says_who_reads_what(
-    stage: Stage,
+    stage: Quality,
 ) -> None:
-    newer = stage.variant("newer", contracts={"ebird": "99.0.0"})
+    newer = stage.build("newer", contracts={"ebird": "99.0.0"})
     sentence = untouched(stage, lambda: stage.deploy(newer))
     assert "quality newer reads version 99.0.0 of ebird, and transform " in sentence
 
 
-def test_code_without_a_job_that_queued_runs_need_is_refused(stage: Stage) -> None:
+def test_code_without_a_job_that_queued_runs_need_is_refused(stage: Quality) -> None:
     stage.deploy(stage.with_hold("hold5"))
     running = [stage.launch_hold() for _ in range(2)]
     for run in running:
         stage.began(run)
     queued = stage.launch_hold()
-    sentence = untouched(stage, lambda: stage.deploy(stage.variant("jobless")))
+    sentence = untouched(stage, lambda: stage.deploy(stage.build("jobless")))
     assert f"quality has no job hold any more, and the queue holds runs of it ({queued[:8]})" in (
         sentence
     )
@@ -284,23 +198,23 @@ def test_code_without_a_job_that_queued_runs_need_is_refused(stage: Stage) -> No
         )
 
 
-def test_a_server_that_never_gets_healthy_is_given_up_and_leaves_no_process(stage: Stage) -> None:
+def test_a_server_that_never_gets_healthy_is_given_up_and_leaves_no_process(stage: Quality) -> None:
     slow = "import time\n\ntime.sleep(600)\n"
-    stuck = stage.variant("stuck", files={DEFINITIONS: slow})
+    stuck = stage.build("stuck", files={DEFINITIONS: slow})
     sentence = untouched(stage, lambda: stage.deploy(stuck, health_seconds=6))
     assert "its server does not answer after 6 s" in sentence
 
 
-def test_a_location_that_is_newer_than_its_host_is_refused(stage: Stage) -> None:
-    ahead = stage.variant("ahead", dagster="99.0.0")
+def test_a_location_that_is_newer_than_its_host_is_refused(stage: Quality) -> None:
+    ahead = stage.build("ahead", dagster="99.0.0")
     sentence = untouched(stage, lambda: stage.deploy(ahead))
     assert "quality has dagster 99.0.0 and the host that must read it has " in sentence
 
 
 def test_definitions_that_do_not_fit_the_others_are_refused_by_the_workspace_check(
-    stage: Stage,
+    stage: Quality,
 ) -> None:
-    text = (site_packages(stage.template) / DEFINITIONS).read_text()
+    text = (site_packages(stage.templates["quality"]) / DEFINITIONS).read_text()
     misspelt = """
 
 @dg.asset(deps=[dg.AssetKey(["ebird", "species_dayly"])])
@@ -308,13 +222,13 @@ def lost() -> None: ...
 
 definitions = dg.Definitions.merge(definitions, dg.Definitions(assets=[lost]))
 """
-    wrong = stage.variant("misspelt", files={DEFINITIONS: text + misspelt})
+    wrong = stage.build("misspelt", files={DEFINITIONS: text + misspelt})
     sentence = untouched(stage, lambda: stage.deploy(wrong))
     assert "asset ebird/species_dayly is in no location" in sentence
 
 
 def test_a_switch_that_the_webserver_does_not_show_is_taken_back(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Quality, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deploying, "SHOWN_SECONDS", 2.0)
     note = stage.where.host_note
@@ -349,12 +263,12 @@ def test_a_switch_that_the_webserver_does_not_show_is_taken_back(
             note.write_text(was)
             blind.shutdown()
     assert now(stage) == before
-    stage.until("one server", lambda: stage.alive("quality") == [before.build if before else ""])
+    stage.until("one server", lambda: stage.alive("quality") == [before.build])
     stage.until("the view", lambda: stage.server_ids()["quality"] == old)
 
 
 def test_a_deploy_that_is_killed_leaves_what_served_and_the_next_one_cleans_up(
-    stage: Stage,
+    stage: Quality,
 ) -> None:
     before, made = now(stage), stage.with_hold("hold7")
     code = """
@@ -377,7 +291,7 @@ let_serve(Site(root, folder, home), "quality", lambda: read_build(build), action
     stage.until("the stray's end", lambda: stage.alive("quality") == ["hold8"])
 
 
-def test_rollback_serves_the_build_before_and_only_three_builds_are_kept(stage: Stage) -> None:
+def test_rollback_serves_the_build_before_and_only_three_builds_are_kept(stage: Quality) -> None:
     stage.deploy(stage.with_hold("hold8"))
     stage.deploy(stage.with_hold("hold9"))
     stage.deploy(stage.with_hold("hold10"))
@@ -391,23 +305,21 @@ def test_rollback_serves_the_build_before_and_only_three_builds_are_kept(stage: 
     assert stage.where.history("quality")[-1].action == "rollback"
 
 
-def test_a_location_is_deployed_by_one_at_a_time(stage: Stage) -> None:
+def test_a_location_is_deployed_by_one_at_a_time(stage: Quality) -> None:
     with stage.where.deploying("quality"), pytest.raises(DeployError) as caught:
         stage.deploy(stage.with_hold("hold9"))
     assert f"quality is being deployed by process {os.getpid()}; wait for it" in str(caught.value)
 
 
-def test_a_server_that_dies_is_started_again_and_its_run_is_reported(stage: Stage) -> None:
+def test_a_server_that_dies_is_started_again_and_its_run_is_reported(stage: Quality) -> None:
     stage.deploy(stage.with_hold("hold11"))
     run = stage.launch_hold()
     stage.began(run)
     dead, others = now(stage), stage.server_ids()
-    assert dead is not None
     servers.kill(dead)
     stage.until("its end", lambda: not dead.is_alive())
     stage.look()
     alive = now(stage)
-    assert alive is not None
     assert (alive.build, alive.is_alive()) == (dead.build, True)
     assert stage.status(run) is dg.DagsterRunStatus.FAILURE
     stage.until(

@@ -14,6 +14,7 @@ from databox_shared.settings import SettingsError, load_settings, project_root
 from databox_workspace.deploy_commands import (
     build_command,
     deploy_command,
+    files_command,
     rollback_command,
     status_command,
     up_command,
@@ -254,6 +255,7 @@ Now make it yours: the contract {name}_data, then {name}_location/src/{name}_loc
 
 main.add_command(build_command)
 main.add_command(deploy_command)
+main.add_command(files_command, "deploy-files")
 main.add_command(rollback_command)
 main.add_command(status_command)
 main.add_command(up_command)

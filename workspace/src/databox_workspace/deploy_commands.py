@@ -16,7 +16,7 @@ from databox_shared.settings import SettingsError, load_settings
 from databox_workspace.locations import Location, locations
 from databox_workspace.screen import say
 
-_FOR_LONG_S = 180
+_FOR_LONG_S = 180.0
 
 
 def _location(_context: click.Context, _parameter: click.Parameter, value: str) -> Location:
@@ -121,6 +121,22 @@ def status_command() -> None:
             table.add_row(*row)
         console.print(table)
         say(console, f"webserver: {where.webserver_url() or 'not running (task deploy:up)'}")
+
+
+@click.command("files")
+def files_command() -> None:
+    """Write the places in the deployment's files that name the locations, from workspace.yaml."""
+    from databox_shared.settings import project_root
+    from databox_workspace.deploy_files import DeployFilesError, deploy_files
+
+    root = project_root()
+    try:
+        files = deploy_files(root, [location.name for location in locations()])
+    except DeployFilesError as error:
+        raise click.ClickException(str(error)) from None
+    for path, text in files.items():
+        (root / path).write_text(text, encoding="utf-8")
+        click.echo(path)
 
 
 @click.command("up")

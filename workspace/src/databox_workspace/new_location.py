@@ -19,6 +19,7 @@ from pathlib import Path
 from string import Template
 
 from databox_workspace.contract_pages import FOLDER as PAGES
+from databox_workspace.deploy_files import deploy_files
 from databox_workspace.locations import parse_locations
 
 CONTRACTS = "shared/src/databox_shared/contracts"
@@ -27,7 +28,7 @@ _SUFFIX = ".template"
 # a table of a location is NAME_data.table and its file NAME.duckdb; some are taken by DuckDB, and
 # some by tasks: test:NAME and deploy:NAME
 _DUCKDB = {"databox", "main", "memory", "pg_catalog", "system", "temp"}
-_TAKEN = _DUCKDB | {"across", "build", "rollback", "status", "up"}
+_TAKEN = _DUCKDB | {"across", "build", "files", "rollback", "status", "up"}
 
 
 class NewLocationError(Exception):
@@ -119,6 +120,8 @@ def planned(root: Path, name: str) -> dict[Path, str]:
         + "\n"
         + _filled(template / "workspace.yaml.template", words),
     }
+    names = [location.name for location in parse_locations(changed["workspace.yaml"])]
+    changed = deploy_files(root, names) | changed
     return files | {root / path: text for path, text in changed.items()}
 
 

@@ -1,0 +1,138 @@
+"""A deployment for the tests of deploys: a site with webserver and daemon, and cheap builds."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from deployed import variant
+from plant import environment, warehouse
+
+from databox_shared.settings import load_settings, project_root
+from databox_workspace import servers
+from databox_workspace.builds import Build, builds_folder
+from databox_workspace.deploy import let_serve
+from databox_workspace.host import WORKSPACE, host, socket_variables
+from databox_workspace.launch import launch
+from databox_workspace.locations import locations
+from databox_workspace.site import Site
+from databox_workspace.view import shown
+
+WAIT_SECONDS = 240.0
+
+
+@dataclass
+class Stage:
+    """A deployment that runs: every location, the webserver and the daemon.
+
+    `templates` are the builds that others are made like, `look` is what the host calls again and
+    again, and `folder` is where all of it lies.
+    """
+
+    where: Site
+    folder: Path
+    templates: Mapping[str, Build]
+    look: Callable[[], None]
+    instance: dg.DagsterInstance
+
+    def variant(self, location: str, name: str, **changes: object) -> Build:
+        """Another build of a location; see `deployed.variant`."""
+        where = builds_folder(self.where.folder, location)
+        return variant(self.templates[location], where, name, **changes)  # pyright: ignore[reportArgumentType]
+
+    def deploy(self, made: Build, *, health_seconds: float = 120) -> list[str]:
+        """Deploy a build that counts as proved, and return what was said."""
+        said: list[str] = []
+        let_serve(
+            self.where,
+            made.location,
+            lambda: made,
+            action="deploy",
+            health_seconds=health_seconds,
+            say=lambda text: said.append(str(text)),
+        )
+        return said
+
+    def launch(self, location: str, job: str, tags: Mapping[str, str]) -> str:
+        """Put a run of a job into the queue, as the servers that are current now know it."""
+        target = WorkspaceFileTarget([str(self.where.root / WORKSPACE)])
+        return launch(self.instance, target, location=location, job=job, tags=tags)
+
+    def status(self, run_id: str) -> dg.DagsterRunStatus:
+        run = self.instance.get_run_by_id(run_id)
+        assert run is not None
+        return run.status
+
+    def until(self, what: str, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, f"waited {WAIT_SECONDS:.0f} s for {what}"
+            time.sleep(0.1)
+
+    def server_ids(self) -> dict[str, str]:
+        """The id of each location's server as the webserver shows it."""
+        url = self.where.webserver_url()
+        assert url
+        return {name: str(found.server_id) for name, found in shown(url)[1].items()}
+
+    def now(self, location: str) -> servers.CodeServer:
+        """The server that a location's address leads to."""
+        found = servers.current(self.where.run_dir, location)
+        assert found is not None
+        return found
+
+    def alive(self, location: str) -> list[str]:
+        """The builds that living servers of a location serve."""
+        return [server.build for server in servers.alive(self.where.run_dir, location)]
+
+
+@contextmanager
+def running_stage(
+    folder: Path,
+    templates: Mapping[str, Build],
+    *,
+    max_runs: int = 4,
+    variables: Mapping[str, str] | None = None,
+) -> Generator[Stage]:
+    """Deploy every location once and run the webserver and the daemon; leaves no process.
+
+    `folder` must have a short path: sockets lie in it.
+    """
+    where = Site(project_root(), folder / "d", folder / "home")
+    own = {"DAGSTER_HOME": str(where.home), **socket_variables(where), **(variables or {})}
+    with ExitStack() as stack:
+        stack.enter_context(environment(**(warehouse(folder) | own)))
+        where.home.mkdir()
+        text = (project_root() / "dagster.yaml").read_text()
+        assert "max_concurrent_runs: 4" in text
+        text = text.replace("max_concurrent_runs: 4", f"max_concurrent_runs: {max_runs}")
+        (where.home / "dagster.yaml").write_text(text)
+        stack.callback(_stop_all, where)
+        for found in locations():
+            first = variant(
+                templates[found.name], builds_folder(where.folder, found.name), f"{found.name}0"
+            )
+            let_serve(where, found.name, lambda made=first: made, action="deploy")
+        settings, port = load_settings(), free_port()
+        look = stack.enter_context(host(where, settings, address="127.0.0.1", port=port))
+        instance = stack.enter_context(where.instance())
+        yield Stage(where, folder, templates, look, instance)
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _stop_all(where: Site) -> None:
+    for found in locations():
+        for server in servers.alive(where.run_dir, found.name):
+            servers.kill(server)
