@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -115,3 +116,10 @@ def is_running(pid: int) -> bool:
 def without_ours() -> dict[str, str]:
     """The environment without what chose this interpreter."""
     return {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+
+
+def runbook() -> list[str]:
+    """Every command in a block of the runbook, without its comment."""
+    text = (project_root() / "deploy" / "README.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]

@@ -96,16 +96,20 @@ def running_postgres(folder: Path) -> Generator[Postgres]:
         process.wait()
 
 
-def _binaries(folder: Path) -> Path:
+def programs() -> Path:
+    """The folder of PostgreSQL's programs in the wheel."""
     spec = find_spec(_WHEEL)
     assert spec is not None, f"{_WHEEL} is not installed"
     assert spec.submodule_search_locations is not None
-    site = Path(spec.submodule_search_locations[0]).parent
-    binaries = site / _BINARIES
+    return Path(spec.submodule_search_locations[0]).parent / _BINARIES
+
+
+def _binaries(folder: Path) -> Path:
+    binaries = programs()
     if os.geteuid() == 0 and not all(p.stat().st_mode & 1 for p in binaries.parents):
         # another user cannot reach them in root's home
         for name in (_WHEEL, f"{_WHEEL}.libs"):
-            shutil.copytree(site / name, folder / "wheel" / name)
+            shutil.copytree(binaries.parents[2] / name, folder / "wheel" / name)
         return folder / "wheel" / _BINARIES
     return binaries
 

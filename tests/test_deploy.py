@@ -16,7 +16,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from deployed import is_running, location, site_packages
+from deployed import count_as_tested, is_running, location, runbook, site_packages
 from stage import Stage, running_stage
 
 from databox_workspace import deploy as deploying
@@ -326,3 +326,29 @@ def test_a_server_that_dies_is_started_again_and_its_run_is_reported(stage: Qual
         "the view", lambda: stage.server_ids()["quality"] not in {others["quality"], "None"}
     )
     assert {**stage.server_ids(), "quality": ""} == {**others, "quality": ""}
+
+
+def test_the_runbooks_commands_for_deploys_run(stage: Quality) -> None:
+    commands = [line for line in runbook() if "task deploy" in line]
+    assert len(commands) == 3
+    # what this checkout builds, with its tests passed
+    template = stage.templates["quality"]
+    checked_out = stage.build(template.id)
+    count_as_tested(checked_out, stage.where.root)
+    variables = {**os.environ, "DEPLOY_DIR": str(stage.where.folder)}
+    before = now(stage).build
+    served: list[str] = []
+    for line in commands:
+        # a developer's checkout may hold what is not committed
+        command = line + (" -- --dirty" if line.endswith("deploy:quality") else "")
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=stage.where.root,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        served.append(now(stage).build)
+    assert served == [before, template.id, before]

@@ -23,8 +23,9 @@ import pytest
 import requests
 import yaml
 from dagster._core.workspace.load_target import WorkspaceFileTarget
+from deployed import runbook
 from plant import READ_DATE, environment, warehouse
-from postgres import Postgres
+from postgres import Postgres, programs
 from stage import free_port
 
 from databox_shared.days import DAYS_TAG, READ_DATE_TAG
@@ -228,3 +229,33 @@ def test_the_containers_commands_take_a_day_to_the_release_on_postgresql(machine
     assert load_settings().release_path.is_file()
     page = requests.get(f"http://127.0.0.1:{machine.port}/server_info", timeout=30)
     assert page.status_code == 200
+
+
+@pytest.mark.slow
+def test_the_runbooks_backup_can_be_restored(postgres: Postgres, tmp_path: Path) -> None:
+    data, backup = tmp_path / "data", tmp_path / "backup"
+    backup.mkdir()
+    variables = {
+        **os.environ,
+        "DATA": str(data),
+        "BACKUP": str(backup),
+        "DAGSTER_PG_URL": postgres.url(database := postgres.new_database()),
+        "PATH": f"{programs()}:{os.environ['PATH']}",
+    }
+    postgres.execute("CREATE TABLE runs AS SELECT 7 AS id", database)
+    for name in ("ingestion", "transform", "quality"):
+        (data / ".databox" / name).mkdir(parents=True)
+        (data / ".databox" / name / f"{name}.duckdb").write_text("before")
+    commands = [line for line in runbook() if "task deploy" not in line]
+    assert len(commands) == 8
+    for number, command in enumerate(commands):
+        if number == 4:
+            postgres.execute("DROP TABLE runs", database)
+            for file in data.rglob("*.duckdb"):
+                file.write_text("lost")
+        done = subprocess.run(
+            ["bash", "-c", command], env=variables, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+    assert postgres.execute("SELECT id FROM runs", database) == [(7,)]
+    assert {file.read_text() for file in data.rglob("*.duckdb")} == {"before"}

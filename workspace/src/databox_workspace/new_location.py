@@ -19,7 +19,7 @@ from pathlib import Path
 from string import Template
 
 from databox_workspace.contract_pages import FOLDER as PAGES
-from databox_workspace.deploy_files import deploy_files
+from databox_workspace.deploy_files import DeployFilesError, deploy_files
 from databox_workspace.locations import parse_locations
 
 CONTRACTS = "shared/src/databox_shared/contracts"
@@ -121,7 +121,10 @@ def planned(root: Path, name: str) -> dict[Path, str]:
         + _filled(template / "workspace.yaml.template", words),
     }
     names = [location.name for location in parse_locations(changed["workspace.yaml"])]
-    changed = deploy_files(root, names) | changed
+    try:
+        changed = deploy_files(root, names) | changed
+    except DeployFilesError as error:
+        raise NewLocationError(str(error)) from None
     return files | {root / path: text for path, text in changed.items()}
 
 
