@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -21,10 +21,11 @@ from ingestion_location.ebird.load import connect
 
 @dataclass
 class Engine:
-    """One warehouse. `sleep` stands for time.sleep, so that no test waits."""
+    """One warehouse. `sleep` stands for time.sleep, so that no test waits, `now` for the time."""
 
     settings: Settings = field(default_factory=load_settings)
     sleep: Callable[[float], object] = lambda _: None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     lines: list[str] = field(default_factory=list[str])
     calls: int = 0
 
@@ -47,7 +48,7 @@ class Engine:
 
     @contextmanager
     def fetching(self, read_date: date) -> Generator[Fetcher]:
-        with EbirdApi(self.settings, sleep=self.sleep) as api:
+        with EbirdApi(self.settings, now=self.now, sleep=self.sleep) as api:
             landing = Landing(self.settings.hidden_dir / "ingestion" / "landing" / api.source)
             try:
                 yield Fetcher(

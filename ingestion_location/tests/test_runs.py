@@ -178,16 +178,16 @@ def test_used_up_calls_stop_the_run_and_the_next_days_goes_on_from_there(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     days = [TODAY - timedelta(days=n) for n in (42, 41, 40)]
+    six = datetime(TODAY.year, TODAY.month, TODAY.day, 6, tzinfo=UTC)
     monkeypatch.setenv("EBIRD_DAILY_CALL_LIMIT", "20")
-    engine = Engine()
-    with pytest.raises(FetchError, match=r"the 20 calls of .* \(EBIRD_DAILY_CALL_LIMIT\)"):
-        engine.run(TODAY, days)
-    assert world.requests() == 20
-    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
-    for made in (engine.settings.hidden_dir / "ingestion" / "calls").iterdir():
-        made.rename(made.with_name((tomorrow - timedelta(days=3)).isoformat()))
+    engine = Engine(now=lambda: six)
+    for _ in range(2):
+        with pytest.raises(FetchError, match=rf"the 20 calls of {TODAY} .*EBIRD_DAILY_CALL_LIMIT"):
+            engine.run(TODAY, days)
+        # a second run on that day asks nothing
+        assert world.requests() == 20
     monkeypatch.setenv("EBIRD_DAILY_CALL_LIMIT", "1000")
-    Engine().run(TODAY + timedelta(days=1), days)
+    Engine(now=lambda: six + timedelta(days=1)).run(TODAY + timedelta(days=1), days)
     resumed = world.requests()
     before = Engine().content()["observations"]
     fresh = Engine(settings=load_settings().model_copy(update={
