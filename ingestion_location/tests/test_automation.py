@@ -1,9 +1,11 @@
 """The schedule and the sensor under the real daemons: one run for every day, never two."""
 
+import re
 import socket
 from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
@@ -11,7 +13,12 @@ from dagster._core.scheduler.instigation import TickStatus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion_location.ebird.automation import is_missed
+from ingestion_location.ebird import automation
+from ingestion_location.ebird.automation import (
+    daily_ebird_schedule,
+    ebird_api_availability_sensor,
+    is_missed,
+)
 
 from .canned import Reply, canned_api
 from .daemon import daemon, queueing_instance
@@ -90,6 +97,61 @@ def test_daemon_and_api_were_both_away_so_the_run_starts_once_when_both_are_back
             running.step(SIX.replace(hour=8, minute=1))
             running.step(SIX.replace(hour=8, minute=2))
             assert days_started(instance) == ["2026-11-23"]
+
+
+def reason(result: object) -> str:
+    assert isinstance(result, dg.SkipReason), result
+    return str(result.skip_message)
+
+
+def schedule_at_six(instance: dg.DagsterInstance) -> object:
+    context = dg.build_schedule_context(instance, scheduled_execution_time=SIX.replace(second=0))
+    return daily_ebird_schedule(context)
+
+
+def sensor(instance: dg.DagsterInstance) -> object:
+    with dg.build_sensor_context(instance) as context:
+        return ebird_api_availability_sensor(context)
+
+
+@pytest.mark.parametrize(
+    ("case", "by_schedule", "by_sensor"),
+    [
+        ("paused", "starts the run for 2026-11-23 in the first deployment where it is not",
+         "a run that is due starts within 30 s of a start of this deployment without it"),
+        ("started", "run .* for 2026-11-23 was already started; the next one is due at 06:00",
+         "run .* for 2026-11-23 was already started; the next one is due at 06:00"),
+        ("away", "asks again every 30 s and starts the run for 2026-11-23 as soon as the API answe",
+         "the run for 2026-11-23 waits, the API is asked again in 30 s"),
+        ("no tick", None, "nothing to catch up; its next tick is at 06:00"),
+        ("ticked", None, "itself sees to the run for 2026-11-23; the next one is due at 06:00"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("port")
+def test_every_reason_to_start_no_run_says_what_happens_next(
+    case: str,
+    by_schedule: str | None,
+    by_sensor: str,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    status = TickStatus.SUCCESS if case == "ticked" else TickStatus.SKIPPED
+    tick = SimpleNamespace(timestamp=SIX.timestamp(), status=status, failure_count=0)
+    newest = None if case == "no tick" else tick
+    monkeypatch.setattr(automation, "_newest_tick", lambda _: newest)
+    if case == "paused":
+        monkeypatch.setenv("EBIRD_SCHEDULE_PAUSED", "true")
+    if case == "started":
+        instance.add_run(
+            dg.DagsterRun(
+                job_name="daily_ebird_pipeline",
+                status=dg.DagsterRunStatus.STARTED,
+                tags={"databox/daily": "2026-11-23"},
+            )
+        )
+    if by_schedule is not None:
+        assert re.search(by_schedule, reason(schedule_at_six(instance)))
+    assert re.search(by_sensor, reason(sensor(instance)))
 
 
 @given(st.sampled_from(TickStatus), st.integers(0, 5), st.integers(0, 5))

@@ -51,7 +51,7 @@ def daily_ebird_schedule(
     settings = load_settings()
     day = context.scheduled_execution_time.astimezone(settings.timezone).date()
     if run := _daily_run(context.instance, day):
-        return dg.SkipReason(f"run {run.run_id[:8]} for {day} was already started")
+        return _already(run, day)
     if settings.ebird_schedule_paused:
         return dg.SkipReason(
             f"EBIRD_SCHEDULE_PAUSED is set; ebird_api_availability_sensor starts the run for {day} "
@@ -78,16 +78,24 @@ def ebird_api_availability_sensor(
     """Start the run of the newest scheduled day if the schedule could not."""
     settings = load_settings()
     if settings.ebird_schedule_paused:
-        return dg.SkipReason("EBIRD_SCHEDULE_PAUSED is set; a run that is due waits")
+        return dg.SkipReason(
+            f"EBIRD_SCHEDULE_PAUSED is set; a run that is due starts within {SENSOR_SECONDS} s of "
+            f"a start of this deployment without it"
+        )
     tick = _newest_tick(context)
     if tick is None:
-        return dg.SkipReason("the schedule has not ticked yet; there is nothing to catch up")
+        return dg.SkipReason(
+            "daily_ebird_schedule has not ticked yet, so there is nothing to catch up; its next "
+            "tick is at 06:00"
+        )
     day = datetime.fromtimestamp(tick.timestamp, settings.timezone).date()
     retries = getattr(context.instance.scheduler, "max_tick_retries", 0)
     if not is_missed(tick.status, tick.failure_count, retries):
-        return dg.SkipReason(f"the schedule itself saw to the run for {day}")
+        return dg.SkipReason(
+            f"daily_ebird_schedule itself sees to the run for {day}; the next one is due at 06:00"
+        )
     if run := _daily_run(context.instance, day):
-        return dg.SkipReason(f"run {run.run_id[:8]} for {day} was already started")
+        return _already(run, day)
     if trouble := _api_trouble():
         return dg.SkipReason(
             f"{trouble}; the run for {day} waits, the API is asked again in {SENSOR_SECONDS} s"
@@ -125,6 +133,12 @@ def _daily_run(instance: dg.DagsterInstance, day: date) -> dg.DagsterRun | None:
     """A run for the day that has not failed; one that somebody started by hand may have."""
     runs = instance.get_runs(dg.RunsFilter(tags={DAILY_TAG: day.isoformat()}))
     return next((run for run in runs if not run.is_failure_or_canceled), None)
+
+
+def _already(run: dg.DagsterRun, day: date) -> dg.SkipReason:
+    return dg.SkipReason(
+        f"run {run.run_id[:8]} for {day} was already started; the next one is due at 06:00"
+    )
 
 
 def _run_request(day: date) -> dg.RunRequest:
