@@ -8,8 +8,8 @@ import pytest
 from dagster_duckdb import DuckDBResource
 
 from quality_location.assets import CHECKS
-from quality_location.domain import private_values_sql
 from quality_location.evaluate import Outcome, broken_tables, evaluate_table
+from quality_location.private import private_values_sql
 from quality_location.warehouse import attached, held_snapshots
 
 from .conftest import DAYS

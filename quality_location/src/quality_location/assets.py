@@ -24,7 +24,7 @@ from databox_shared.settings import Settings, load_settings
 from databox_shared.snapshots import writing
 from quality_location.by_day import DayReports, days_to_report
 from quality_location.checks import Check, RowCheck, checked_tables, contract_checks
-from quality_location.domain import domain_checks, private_sources, private_values_sql
+from quality_location.domain import domain_checks
 from quality_location.evaluate import Outcome, broken_tables, evaluate_table
 from quality_location.evidence import (
     Run,
@@ -44,6 +44,7 @@ from quality_location.history import (
     record,
 )
 from quality_location.page import write_status
+from quality_location.private import private_sources, private_values_sql
 from quality_location.release import (
     Facts,
     Release,

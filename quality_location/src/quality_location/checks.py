@@ -98,6 +98,16 @@ def is_absent(target: Table, pairs: Sequence[tuple[str, str]]) -> str:
     return f"({own}) NOT IN (SELECT ({its}) FROM {relation(target)} WHERE {known})"
 
 
+def is_absent_by(target: Table, *columns: str) -> str:
+    """`is_absent` by columns that have one name on both sides."""
+    return is_absent(target, [(name, name) for name in columns])
+
+
+def table_named(schema: str, name: str) -> Table:
+    """A table of a contract; a name that is not in it stops the load."""
+    return contract(schema).tables[name]
+
+
 def literal(text: str) -> str:
     """A text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"

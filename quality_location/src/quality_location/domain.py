@@ -4,257 +4,44 @@ Pure, like `checks`. Each says what it means in the field's words. A table or co
 here and not in a contract stops the load of this location.
 """
 
-from collections.abc import Iterator
+from databox_shared.contracts import MARTS, RAW, STAGING, contract
+from quality_location.checks import (
+    Check,
+    FreshnessCheck,
+    RowCheck,
+    is_absent_by,
+    relation,
+    table_named,
+)
+from quality_location.losses import COMPLETE_SHARE, loss_checks
+from quality_location.private import no_private_value
 
-from databox_shared.contracts import MARTS, RAW, STAGING, Table, contract
-from quality_location.checks import Check, FreshnessCheck, RowCheck, is_absent, relation
-
-PRIVATE_TEXT = "memory.private.texts"
-PRIVATE_PLACES = "memory.private.places"
-# a short comment such as "two males" may be a word that is public elsewhere
-_SHORTEST_COMMENT = 12
-_LATITUDES, _LONGITUDES = ("latitude", "lat"), ("longitude", "lng")
-
-COMPLETE_SHARE = 0.98
 LAST_GOOD_DAY_HOURS = 72
 X_SHARE, X_OBSERVATIONS = 0.3, 50
 # a day is held against the same weekday of so many weeks, of which so many must be loaded
 WEEKS, KNOWN_WEEKS = 8, 4
-LOST_CHECKLISTS, LOST_SHARE = 3, 0.05
 
 
 def domain_checks() -> list[Check]:
     """Every check of this module."""
-    checks: list[Check] = [
-        _completeness(),
-        _lost_checklists(),
-        _species_on_checklist(),
-        _reached_staging(),
-        _observations_reached_staging(),
-        _daily_totals(),
-        _in_daily_totals(),
+    checks = [
+        *loss_checks(),
         _one_primary_per_group(),
+        _places_have_one_present(),
+        _zones_are_known(),
         _taxonomy_is_newest(),
         _usual_volume(),
         _x_counts(),
         _last_good_day(),
     ]
     for name in (STAGING, MARTS):
-        checks += [_no_private_value(table) for table in contract(name).tables.values()]
+        checks += [no_private_value(table) for table in contract(name).tables.values()]
     return checks
-
-
-def private_values_sql() -> Iterator[str]:
-    """Statements that collect what must stay in raw: names, words and places of people.
-
-    What is public elsewhere (the name of a hotspot, a region or a bird) is not private: people
-    call their garden by such names. A place that has become a hotspot since is public.
-    """
-    checklists, recent, notable, historic = (
-        relation(_table(RAW, name))
-        for name in (
-            "checklists",
-            "recent_observations",
-            "notable_observations",
-            "historic_observations",
-        )
-    )
-    hotspots, top100 = (relation(_table(RAW, name)) for name in ("hotspots", "top100"))
-    observations, regions, taxa = (
-        relation(_table(RAW, name)) for name in ("observations", "regions", "taxa")
-    )
-    yield "CREATE SCHEMA memory.private"
-    yield f"""
-CREATE TABLE {PRIVATE_PLACES} AS
-SELECT latitude, longitude FROM {checklists} WHERE NOT is_hotspot
-UNION SELECT lat, lng FROM {recent} WHERE location_private
-UNION SELECT lat, lng FROM {notable} WHERE location_private
-UNION SELECT lat, lng FROM {historic} WHERE location_private
-EXCEPT SELECT lat, lng FROM {hotspots}
-EXCEPT SELECT latitude, longitude FROM {checklists} WHERE is_hotspot"""
-    yield f"""
-CREATE TABLE {PRIVATE_TEXT} AS
-SELECT loc_name AS value FROM {checklists} WHERE NOT is_hotspot
-UNION SELECT loc_name FROM {recent} WHERE location_private
-UNION SELECT loc_name FROM {notable} WHERE location_private
-UNION SELECT loc_name FROM {historic} WHERE location_private
-UNION SELECT user_display_name FROM {checklists}
-UNION SELECT user_display_name FROM {notable}
-UNION SELECT user_display_name FROM {historic}
-UNION SELECT user_display_name FROM {top100}
-UNION SELECT user_id FROM {top100}
-UNION SELECT profile_handle FROM {top100}
-UNION SELECT comments FROM {checklists} WHERE length(comments) >= {_SHORTEST_COMMENT}
-UNION SELECT comments FROM {observations} WHERE length(comments) >= {_SHORTEST_COMMENT}
-EXCEPT SELECT loc_name FROM {hotspots}
-EXCEPT SELECT loc_name FROM {checklists} WHERE is_hotspot
-EXCEPT SELECT region_name FROM {regions}
-EXCEPT SELECT com_name FROM {taxa}
-EXCEPT SELECT sci_name FROM {taxa}"""
-
-
-def private_sources() -> tuple[Table, ...]:
-    """The raw tables that `private_values_sql` reads: those with a private column, and public."""
-    tables = contract(RAW).tables.values()
-    secret = [table for table in tables if any(column.private for column in table.columns)]
-    return (*secret, *(_table(RAW, name) for name in ("hotspots", "regions", "taxa")))
-
-
-def _no_private_value(table: Table) -> Check:
-    names = [column.name for column in table.columns]
-    fails = {
-        f"{column.name} holds a private name or comment": (
-            f"t.{column.name} IN (SELECT value FROM {PRIVATE_TEXT})"
-        )
-        for column in table.columns
-        if column.type == "VARCHAR"
-    }
-    latitude = next((name for name in _LATITUDES if name in names), None)
-    longitude = next((name for name in _LONGITUDES if name in names), None)
-    if latitude and longitude:
-        fails[f"({latitude}, {longitude}) is a private place"] = (
-            f"(t.{latitude}, t.{longitude}) IN (SELECT (latitude, longitude) FROM {PRIVATE_PLACES})"
-        )
-    return RowCheck(
-        table,
-        "no_private_place_or_person",
-        "No name or coordinates of a personal location, no observer's name and no comment has "
-        "left the raw tables: a personal location can be a home address.",
-        blocking=True,
-        fails=fails,
-        reads=private_sources(),
-    )
-
-
-def _completeness() -> Check:
-    stats, checklists = _table(RAW, "region_stats"), _table(RAW, "checklists")
-    return RowCheck(
-        stats,
-        "checklists_complete",
-        f"For every region and day at least {COMPLETE_SHARE:.0%} of the checklists that eBird "
-        "counts (product/stats) are loaded. Late checklists and days whose list was capped at 200 "
-        "fall short; the next loads of the day close the gap, a capped day keeps it.",
-        blocking=False,
-        fails={
-            f"fewer than {COMPLETE_SHARE:.0%} of eBird's checklists are loaded": (
-                f"{_loaded(checklists)} < {COMPLETE_SHARE} * t.num_checklists"
-            )
-        },
-        shows=("num_checklists", "listed_checklists", "is_capped"),
-        reads=(checklists,),
-    )
-
-
-def _lost_checklists() -> Check:
-    stats, checklists = _table(RAW, "region_stats"), _table(RAW, "checklists")
-    return RowCheck(
-        stats,
-        "no_checklists_lost",
-        "What eBird's lists of a day held is loaded. A few may have moved to another day or been "
-        f"deleted since; more than {LOST_CHECKLISTS} and more than {LOST_SHARE:.0%} missing means "
-        "that the load lost them.",
-        blocking=True,
-        fails={
-            "listed checklists are missing": (
-                f"t.listed_checklists - {_loaded(checklists)} "
-                f"> greatest({LOST_CHECKLISTS}, {LOST_SHARE} * t.listed_checklists)"
-            )
-        },
-        shows=("listed_checklists",),
-        reads=(checklists,),
-    )
-
-
-def _species_on_checklist() -> Check:
-    checklists, observations, taxa = (
-        _table(STAGING, name) for name in ("checklists", "observations", "taxa")
-    )
-    species = (
-        f"SELECT count(DISTINCT x.rollup_species_code) FROM {relation(observations)} o "
-        f"JOIN {relation(taxa)} x USING (species_code) "
-        "WHERE o.region_code = t.region_code AND o.sub_id = t.sub_id"
-    )
-    return RowCheck(
-        checklists,
-        "species_add_up",
-        "The species of a checklist's observations, rolled up, are as many as eBird says "
-        "(numSpecies). A difference means a lost observation or another taxonomy.",
-        blocking=False,
-        fails={"the observations hold another number of species": f"t.num_species <> ({species})"},
-        shows=("obs_date", "num_species"),
-        reads=(observations, taxa),
-    )
-
-
-def _reached_staging() -> Check:
-    raw, staging = _table(RAW, "checklists"), _table(STAGING, "checklists")
-    return RowCheck(
-        raw,
-        "reached_staging",
-        "Every raw checklist is in staging. One that is not belongs to a day that has been loaded "
-        "and not yet transformed.",
-        blocking=False,
-        fails={
-            "it is not in staging": _absent(staging, "region_code", "sub_id", "obs_date"),
-        },
-        shows=("obs_date",),
-        reads=(staging,),
-    )
-
-
-def _observations_reached_staging() -> Check:
-    raw, staging = _table(RAW, "observations"), _table(STAGING, "observations")
-    checklists = _table(STAGING, "checklists")
-    return RowCheck(
-        raw,
-        "reached_staging",
-        "Every raw observation whose checklist is in staging is there too. A few may have been "
-        "added since the day was transformed; many mean that the transform loses birds.",
-        blocking=True,
-        fails={
-            "it is not in staging": (
-                "(t.region_code, t.sub_id, t.obs_date) IN "
-                f"(SELECT (region_code, sub_id, obs_date) FROM {relation(checklists)}) AND "
-                f"{_absent(staging, 'region_code', 'obs_id')}"
-            )
-        },
-        shows=("obs_date", "sub_id", "species_code"),
-        reads=(staging, checklists),
-        tolerates=0.05,
-    )
-
-
-def _daily_totals() -> Check:
-    totals, checklists = _table(MARTS, "region_daily_totals"), _table(STAGING, "checklists")
-    return RowCheck(
-        totals,
-        "totals_add_up",
-        "A day's total is the number of its checklists in staging.",
-        blocking=True,
-        fails={"it is another number": f"t.num_checklists <> {_loaded(checklists)}"},
-        shows=("num_checklists",),
-        reads=(checklists,),
-    )
-
-
-def _in_daily_totals() -> Check:
-    totals, checklists = _table(MARTS, "region_daily_totals"), _table(STAGING, "checklists")
-    return RowCheck(
-        checklists,
-        "counted_in_daily_totals",
-        "Every day with checklists has its row in the daily totals: no day is lost on the way.",
-        blocking=True,
-        fails={
-            "its day has no total": _absent(totals, "region_code", "obs_date"),
-        },
-        shows=("obs_date",),
-        reads=(totals,),
-    )
 
 
 def _one_primary_per_group() -> Check:
     return RowCheck(
-        _table(STAGING, "checklists"),
+        table_named(STAGING, "checklists"),
         "group_counted_once",
         "Of the copies of a shared checklist exactly one is the primary of its region and day, so "
         "that its birds are counted once.",
@@ -272,8 +59,48 @@ def _one_primary_per_group() -> Check:
     )
 
 
+def _places_have_one_present() -> Check:
+    history, locations = table_named(STAGING, "location_history"), table_named(STAGING, "locations")
+    return RowCheck(
+        history,
+        "one_version_at_a_time",
+        "A place is one thing at a time: its versions do not overlap, exactly one has no end, and "
+        f"that one is in {locations.full_name}.",
+        blocking=True,
+        fails={
+            "it ends before it begins": "t.valid_to <= t.valid_from",
+            "the next version begins before it ends": (
+                "lead(t.valid_from) OVER (PARTITION BY t.loc_id ORDER BY t.valid_from) "
+                "< coalesce(t.valid_to, TIMESTAMP 'infinity')"
+            ),
+            "its place has no present version, or several": (
+                "count(*) FILTER (t.valid_to IS NULL) OVER (PARTITION BY t.loc_id) <> 1"
+            ),
+            f"it is present, and not in {locations.full_name}": (
+                f"t.valid_to IS NULL AND {is_absent_by(locations, 'loc_id', 'is_hotspot')}"
+            ),
+        },
+        shows=("valid_to", "is_hotspot"),
+        reads=(locations,),
+    )
+
+
+def _zones_are_known() -> Check:
+    return RowCheck(
+        table_named(STAGING, "checklists"),
+        "time_zone_is_known",
+        "The time zone of every checklist's place is a name of the IANA database: without one its "
+        "time in UTC is wrong.",
+        blocking=True,
+        fails={
+            "no such time zone": "t.time_zone NOT IN (SELECT name FROM pg_timezone_names())",
+        },
+        shows=("loc_id", "time_zone"),
+    )
+
+
 def _taxonomy_is_newest() -> Check:
-    taxa, raw = _table(STAGING, "taxa"), _table(RAW, "taxa")
+    taxa, raw = table_named(STAGING, "taxa"), table_named(RAW, "taxa")
     newest = f"(SELECT max(taxonomy_version) FROM {relation(raw)})"
     return RowCheck(
         taxa,
@@ -289,7 +116,7 @@ def _taxonomy_is_newest() -> Check:
 
 
 def _usual_volume() -> Check:
-    totals = _table(MARTS, "region_daily_totals")
+    totals = table_named(MARTS, "region_daily_totals")
     usual = (
         f"FROM {relation(totals)} p WHERE p.region_code = t.region_code "
         f"AND p.obs_date BETWEEN t.obs_date - {7 * WEEKS} AND t.obs_date - 7 "
@@ -320,7 +147,10 @@ def _usual_volume() -> Check:
 
 
 def _x_counts() -> Check:
-    totals, observations = _table(MARTS, "region_daily_totals"), _table(STAGING, "observations")
+    totals, observations = (
+        table_named(MARTS, "region_daily_totals"),
+        table_named(STAGING, "observations"),
+    )
     of_day = (
         f"FROM {relation(observations)} o "
         "WHERE o.region_code = t.region_code AND o.obs_date = t.obs_date"
@@ -344,7 +174,7 @@ def _x_counts() -> Check:
 
 def _last_good_day() -> Check:
     return FreshnessCheck(
-        _table(MARTS, "region_daily_totals"),
+        table_named(MARTS, "region_daily_totals"),
         "last_good_day",
         f"The last day that is at least {COMPLETE_SHARE:.0%} complete has ended at most "
         f"{LAST_GOOD_DAY_HOURS} hours ago.",
@@ -352,18 +182,3 @@ def _last_good_day() -> Check:
         moment=f"CASE WHEN t.completeness >= {COMPLETE_SHARE} THEN t.obs_date END",
         hours=LAST_GOOD_DAY_HOURS,
     )
-
-
-def _loaded(checklists: Table) -> str:
-    return (
-        f"(SELECT count(*) FROM {relation(checklists)} c "
-        "WHERE c.region_code = t.region_code AND c.obs_date = t.obs_date)"
-    )
-
-
-def _absent(target: Table, *columns: str) -> str:
-    return is_absent(target, [(name, name) for name in columns])
-
-
-def _table(schema: str, name: str) -> Table:
-    return contract(schema).tables[name]

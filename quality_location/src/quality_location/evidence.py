@@ -18,9 +18,9 @@ from databox_shared.plots import Bar, columns, rows
 from databox_shared.settings import Settings
 from databox_shared.snapshots import Snapshot
 from quality_location.checks import FreshnessCheck, relation
-from quality_location.domain import COMPLETE_SHARE
 from quality_location.evaluate import Outcome
 from quality_location.history import SCORECARD, Recorded, outcome_word
+from quality_location.losses import COMPLETE_SHARE
 from quality_location.release import Release
 from quality_location.warehouse import Held
 

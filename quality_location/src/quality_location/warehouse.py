@@ -15,7 +15,7 @@ from databox_shared.edges import TRANSFORM_TO_QUALITY
 from databox_shared.settings import Settings
 from databox_shared.snapshots import Snapshot, SnapshotError, reading
 from quality_location.checks import literal
-from quality_location.domain import private_values_sql
+from quality_location.private import private_values_sql
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
