@@ -200,6 +200,7 @@ def _checklists() -> list[dict[str, Any]]:
                     "is_complete": True,
                     "is_group_primary": True,
                     "protocol": "stationary",
+                    "time_zone": "America/New_York",
                 }
             )
     return found
@@ -314,6 +315,10 @@ def _rarities() -> list[dict[str, Any]]:
 _REGION = {"region_code": "US-DC", "region_name": "District of Columbia"}
 _HOTSPOT = {"region_code": "US-DC", "loc_id": "L1", "loc_name": "Rock Creek Park"}
 _AT = {"lat": 38.95, "lng": -77.05, "latitude": 38.95, "longitude": -77.05}
+_LOCATIONS = [
+    _HOTSPOT | _AT | {"is_hotspot": True},
+    {"loc_id": "L2", "is_hotspot": False},
+]
 
 ROWS = {
     "ebird_raw.checklists": _checklists,
@@ -333,10 +338,8 @@ ROWS = {
     "ebird_staging.observations": _observations,
     "ebird_staging.species_reports": _species_reports,
     "ebird_staging.taxa": _taxa,
-    "ebird_staging.locations": lambda: [
-        _HOTSPOT | _AT | {"is_hotspot": True},
-        {"loc_id": "L2", "is_hotspot": False},
-    ],
+    "ebird_staging.locations": lambda: _LOCATIONS,
+    "ebird_staging.location_history": lambda: _LOCATIONS,
     "ebird_staging.region_stats": lambda: _stats(
         ["stats_checklists", "stats_contributors", "stats_species"]
     ),

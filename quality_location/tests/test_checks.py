@@ -117,6 +117,68 @@ def test_a_shared_checklist_is_counted_once(world: "World", primaries: int, fail
     assert ask(world, "ebird_staging.checklists:group_counted_once").failing_rows == failing
 
 
+VERSIONS = {
+    # versions of a place as (from, to) in days, and how many fail
+    "one after the other": (((0, 3), (3, None)), 0),
+    "a gap, while nothing was read": (((0, 2), (3, None)), 0),
+    "two at a time": (((0, 4), (3, None)), 1),
+    "an end before the beginning": (((0, -1), (3, None)), 1),
+    "no present one": (((0, 3), (3, 5)), 2),
+    "two present ones": (((0, None), (3, None)), 2),
+}
+
+
+@pytest.mark.parametrize("case", VERSIONS)
+def test_a_place_is_one_thing_at_a_time(world: "World", case: str) -> None:
+    versions, failing = VERSIONS[case]
+    history = "stored.ebird_staging__location_history"
+    begin = f"TIMESTAMP '{DAYS[0]}'"
+    rows = [
+        f"SELECT * REPLACE ({begin} + INTERVAL ({first}) DAY AS valid_from, "
+        f"{'NULL' if last is None else f'{begin} + INTERVAL ({last}) DAY'} AS valid_to) FROM old"
+        for first, last in versions
+    ]
+    world.run_sql(
+        "transform",
+        f"CREATE TEMP TABLE old AS FROM {history} WHERE loc_id = 'L1'; DELETE FROM {history}; "
+        f"INSERT INTO {history} {' UNION ALL '.join(rows)}",
+    )
+    world.publish()
+    outcome = ask(world, "ebird_staging.location_history:one_version_at_a_time")
+    assert outcome.failing_rows == failing
+
+
+def test_a_present_place_is_the_one_of_the_locations(world: "World") -> None:
+    world.run_sql("transform", "UPDATE stored.ebird_staging__locations SET is_hotspot = true")
+    world.publish()
+    outcome = ask(world, "ebird_staging.location_history:one_version_at_a_time")
+    assert outcome.failing_rows == 1
+    assert "not in ebird_staging.locations" in outcome.reason
+
+
+def test_a_time_zone_that_nobody_knows_is_told(world: "World") -> None:
+    world.run_sql(
+        "transform",
+        "UPDATE stored.ebird_staging__checklists SET time_zone = 'America/Gotham' "
+        "WHERE sub_id = 'S00'",
+    )
+    world.publish()
+    outcome = ask(world, "ebird_staging.checklists:time_zone_is_known")
+    assert outcome.blocks
+    assert outcome.failing_rows == 1
+
+
+@pytest.mark.parametrize(("capped", "failing"), [(False, 1), (True, 0)])
+def test_a_taxon_of_a_day_is_on_its_checklists(world: "World", capped: bool, failing: int) -> None:
+    world.run_sql(
+        "ingestion",
+        "UPDATE stored.ebird_raw__historic_observations SET species_code = 'snoowl1'; "
+        f"UPDATE stored.ebird_raw__region_stats SET is_capped = {capped}",
+    )
+    world.publish()
+    assert ask(world, "ebird_raw.historic_observations:on_a_checklist").failing_rows == failing
+
+
 def test_what_is_public_elsewhere_is_not_private(world: "World") -> None:
     world.run_sql(
         "ingestion",
