@@ -30,6 +30,7 @@ EDGE_TAG = "databox/edge"
 ANSWERS_TO_TAG = "databox/answers_to"
 CHAIN_TAG = "databox/chain"
 
+# Dagster's loop over sensors takes five seconds at least: with less than that no round is missed
 TICK_SECONDS = 3
 # bounds one tick's reading; what lies beyond is read when the first have been answered
 MAX_EVENTS_PER_KEY = 500
