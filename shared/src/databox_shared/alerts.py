@@ -7,8 +7,12 @@ secrets and are never repeated.
 
 import json
 import smtplib
+import ssl
 import urllib.request
+from collections.abc import Callable
 from email.message import EmailMessage
+from functools import partial
+from http.client import HTTPException
 from urllib.parse import unquote, urlsplit
 
 from databox_shared.settings import Settings
@@ -21,16 +25,27 @@ class AlertError(Exception):
 
 
 def send_alert(settings: Settings, text: str) -> None:
-    """Deliver a text by the ways that the settings name, if any. Raises `AlertError`."""
-    try:
-        if settings.alert_webhook_url:
-            _post(settings.alert_webhook_url.get_secret_value(), text)
-        if settings.alert_email and settings.alert_smtp_url:
-            _mail(settings.alert_email, settings.alert_smtp_url.get_secret_value(), text)
-    except (OSError, ValueError, smtplib.SMTPException) as error:
+    """Deliver a text by the ways that the settings name, if any.
+
+    It is delivered if one of them took it: it would come again and again by that one while another
+    is broken. Raises `AlertError` if none did.
+    """
+    ways: list[Callable[[], None]] = []
+    if settings.alert_webhook_url:
+        ways.append(partial(_post, settings.alert_webhook_url.get_secret_value(), text))
+    if settings.alert_email and settings.alert_smtp_url:
+        url = settings.alert_smtp_url.get_secret_value()
+        ways.append(partial(_mail, settings.alert_email, url, text))
+    failures: list[str] = []
+    for deliver in ways:
+        try:
+            deliver()
+        except (OSError, ValueError, HTTPException, smtplib.SMTPException) as error:
+            failures.append(type(error).__name__)
+    if failures and len(failures) == len(ways):
         # no chaining: an error of these libraries can repeat the address
-        msg = f"the alert was not delivered ({type(error).__name__}); it is tried again"
-        raise AlertError(msg) from None
+        msg = f"the alert was not delivered ({', '.join(failures)}); it is tried again"
+        raise AlertError(msg)
 
 
 def _post(url: str, text: str) -> None:
@@ -49,10 +64,16 @@ def _mail(address: str, server: str, text: str) -> None:
     message["Subject"], _, body = text.partition("\n")
     message["From"] = message["To"] = address
     message.set_content(body)
-    connect = smtplib.SMTP_SSL if url.scheme == "smtps" else smtplib.SMTP
-    with connect(url.hostname or "", url.port or 0, timeout=_TIMEOUT_SECONDS) as smtp:
+    host, port = url.hostname or "", url.port or 0
+    # smtplib's own contexts do not ask who the server is, and it is given a password
+    trusted = ssl.create_default_context()
+    with (
+        smtplib.SMTP_SSL(host, port, timeout=_TIMEOUT_SECONDS, context=trusted)
+        if url.scheme == "smtps"
+        else smtplib.SMTP(host, port, timeout=_TIMEOUT_SECONDS)
+    ) as smtp:
         if url.username:
             if url.scheme != "smtps":
-                smtp.starttls()
+                smtp.starttls(context=trusted)
             smtp.login(unquote(url.username), unquote(url.password or ""))
         smtp.send_message(message)
