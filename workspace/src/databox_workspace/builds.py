@@ -141,6 +141,8 @@ def build(
         if digest(made_from, root, python=_PYTHON) != name:
             msg = f"files of {location.name} changed while it was built; build it again"
             raise BuildError(msg)
+        # what is left of a build whose deletion was interrupted would be in the way
+        shutil.rmtree(target, ignore_errors=True)
         part.rename(target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -157,17 +159,28 @@ def read_build(folder: Path) -> Build:
 def builds(deploy_dir: Path, location: str) -> dict[str, Build]:
     """Every complete build of a location, by id."""
     folder = builds_folder(deploy_dir, location)
-    return {note.parent.name: read_build(note.parent) for note in sorted(folder.glob(f"*/{NOTE}"))}
+    found = [note.parent for note in sorted(folder.glob(f"*/{NOTE}"))]
+    return {place.name: read_build(place) for place in found if _is_build(place)}
 
 
 def prune(deploy_dir: Path, location: str, *, keep: Collection[str]) -> list[Build]:
-    """Delete the builds of a location whose ids are not in `keep`, and return them."""
+    """Delete the builds of a location whose ids are not in `keep`, and return them.
+
+    What interrupted commands left goes as well, so nobody may be building the location.
+    """
     gone = [old for name, old in builds(deploy_dir, location).items() if name not in keep]
     for old in gone:
         # without its note it is no build any more, however much of it can be deleted
         (old.folder / NOTE).unlink()
         shutil.rmtree(old.folder)
+    for left in builds_folder(deploy_dir, location).iterdir():
+        if left.is_dir() and not _is_build(left):
+            shutil.rmtree(left)
     return gone
+
+
+def _is_build(folder: Path) -> bool:
+    return (folder / NOTE).is_file() and folder.suffix != _PART
 
 
 def _make(
