@@ -81,7 +81,7 @@ def run_load(
     for number in range(1, redeploys + 1):
         name = choice.choice([location.name for location in locations()])
         before = stage.server_ids()
-        busy = len(stage.now(name).runs())
+        busy = len(stage.now(name).runs() or ())
         in_flight += busy
         began = time.monotonic()
         stage.deploy(stage.variant(name, f"{name}{number}"))

@@ -23,6 +23,7 @@ from databox_workspace.gates import (
     loaded_together,
     version_errors,
 )
+from databox_workspace.host import end_lost_runs
 from databox_workspace.inputs import InputsError
 from databox_workspace.locations import Location, locations
 from databox_workspace.proving import TestsFailedError, passed_note, prove
@@ -135,6 +136,7 @@ def _release(
     """
     name = made.location
     old = servers.current(where.run_dir, name)
+    _note_what_serves(where, name)
     _tidy(where, made, old, say)
     if old and old.build == made.id and old.is_alive():
         say(f"{made.said} serves already")
@@ -154,14 +156,25 @@ def _release(
     except BaseException:
         if is_switched:
             servers.switch(where.run_dir, name, old)
-        # not killed: it may have been given a run already
-        servers.ask_to_stop(new)
+        # once it was current it may have been given a run
+        servers.ask_to_stop(new, was_current=is_switched)
         raise
     where.note(made, action)
     say(f"{made.said} serves {name}")
-    if old:
+    if old and old.is_alive():
         _begin_drain(where, old)
+    elif old:
+        # it died, and what watches over servers finds a living one now
+        with where.instance() as instance:
+            end_lost_runs(where, instance, name)
     return old
+
+
+def _note_what_serves(where: Site, location: str) -> None:
+    """Complete the history: a deploy that was killed after its switch did not note it."""
+    served, noted = where.current_build(location), where.history(location)
+    if served and (not noted or noted[-1].build != served.id):
+        where.note(served, "deploy")
 
 
 def _check(where: Site, made: Build, new: CodeServer) -> frozenset[str]:

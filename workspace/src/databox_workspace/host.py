@@ -30,6 +30,8 @@ from databox_workspace.site import BusyError, Site
 WORKSPACE = "workspace.prod.yaml"
 HEALTH_SECONDS = 180.0
 _WATCH_SECONDS = 2.0
+# what cannot be served is tried again, but not all the time
+_RETRY_SECONDS = 60.0
 _GONE = "The code server that worked on this run is gone."
 
 Say = Callable[[str], object]
@@ -57,14 +59,15 @@ def host(
         if not home.is_ours:
             msg = f"another deployment works on {home.path}; stop it first"
             raise ServerError(msg)
-        revive(where, say=say)
+        waits: dict[str, float] = {}
+        revive(where, waits, say=say)
         os.environ.update(socket_variables(where))
         running = stack.enter_context(_webserver_and_daemon(where, home, address, port, say))
 
         def look() -> None:
             for server in running:
                 server.check()
-            revive(where, say=say)
+            revive(where, waits, say=say)
 
         yield look
 
@@ -85,11 +88,15 @@ def socket_variables(where: Site) -> dict[str, str]:
     }
 
 
-def revive(where: Site, *, say: Say = lambda _: None) -> None:
-    """Start each deployed location's server again that is not alive, from the same build."""
+def revive(where: Site, waits: dict[str, float], *, say: Say = lambda _: None) -> None:
+    """Start each deployed location's server again that is not alive, from the same build.
+
+    One that cannot be served stops no other: that is said, and tried again after a while. `waits`
+    maps it to the time before which it is left alone.
+    """
     for location in locations():
         now = servers.current(where.run_dir, location.name)
-        if now is None or now.is_alive():
+        if now is None or now.is_alive() or time.monotonic() < waits.get(location.name, 0.0):
             continue
         try:
             with where.deploying(location.name):
@@ -97,6 +104,9 @@ def revive(where: Site, *, say: Say = lambda _: None) -> None:
         except BusyError:
             # it is being deployed at this moment, which is as good
             continue
+        except ServerError as error:
+            say(f"{error}\nIt is tried again in {_RETRY_SECONDS:.0f} s.")
+            waits[location.name] = time.monotonic() + _RETRY_SECONDS
 
 
 def _revive(where: Site, location: str, say: Say) -> None:
@@ -107,12 +117,13 @@ def _revive(where: Site, location: str, say: Say) -> None:
     if made is None:
         msg = f"the build {dead.build} of {location} is gone; deploy it: task deploy:{location}"
         raise ServerError(msg)
+    servers.forget_dead(where.run_dir, location, keep=[dead])
     say(f"The server of {location} is gone; starting {made.said} again")
     new = servers.start(made, where.run_dir, home=where.home, working_dir=where.root)
     try:
         servers.wait_until_healthy(new, seconds=HEALTH_SECONDS)
     except CodeServerError as error:
-        servers.ask_to_stop(new)
+        servers.ask_to_stop(new, was_current=False)
         msg = f"{location} cannot be served: {error}"
         raise ServerError(msg) from None
     servers.switch(where.run_dir, location, new)
@@ -126,10 +137,18 @@ def end_lost_runs(where: Site, instance: dg.DagsterInstance, location: str) -> N
     started = instance.get_runs(
         dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])
     )
-    working = {run for server in servers.alive(where.run_dir, location) for run in server.runs()}
+    said = [server.runs() for server in servers.alive(where.run_dir, location)]
+    if None in said:
+        # nobody knows what that one works on; run monitoring ends what is really lost
+        return
+    working = {run for runs in said for run in runs or ()}
     for run in started:
         origin = run.remote_job_origin
         if origin and origin.location_name == location and run.run_id not in working:
+            now = instance.get_run_by_id(run.run_id)
+            if now is None or now.is_finished:
+                # it ended while we asked
+                continue
             instance.report_run_failed(run, _GONE)
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 

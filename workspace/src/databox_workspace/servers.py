@@ -79,12 +79,12 @@ class CodeServer:
         """Whether the process is there: it holds its lock until it ends."""
         return is_locked(_lock_file(self.folder, self.name))
 
-    def runs(self) -> list[str]:
-        """Ids of the runs that it works on; none if it does not answer any more."""
+    def runs(self) -> list[str] | None:
+        """Ids of the runs that it works on; None if it does not answer, which tells nothing."""
         try:
             said = self.client.get_current_runs()
         except DagsterUserCodeUnreachableError:
-            return []
+            return None
         return list(deserialize_value(said, GetCurrentRunsResult).current_runs)
 
     def server_id(self) -> str:
@@ -127,8 +127,10 @@ def start(build: Build, run_dir: Path, *, home: Path, working_dir: Path) -> Code
     `home` is the Dagster home, `working_dir` what relative paths in the environment begin at.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    taken = [server.number for server in servers(run_dir, build.location)]
-    number = max(taken, default=0) + 1
+    # a server whose start was interrupted has a lock and no note, and may live
+    taken = [_NOTE.fullmatch(f"{file.stem}.json") for file in run_dir.glob("*.lock")]
+    numbers = [int(m["number"]) for m in taken if m and m["location"] == build.location]
+    number = max(numbers, default=0) + 1
     name = f"{build.location}-{number}"
     socket = run_dir / f"{name}.sock"
     if len(str(socket)) > _MAX_SOCKET_PATH:
@@ -221,12 +223,16 @@ def switch(run_dir: Path, location: str, server: CodeServer | None) -> None:
     temporary.replace(link)
 
 
-def ask_to_stop(server: CodeServer) -> None:
-    """Let a server end as soon as its runs have; it takes no more. Harmless if it has ended."""
+def ask_to_stop(server: CodeServer, *, was_current: bool = True) -> None:
+    """Let a server end as soon as its runs have; it takes no more. Harmless if it has ended.
+
+    One that cannot be asked is killed if it has no runs: it never listened, or never was current.
+    """
     try:
         server.client.shutdown_server()
     except DagsterUserCodeUnreachableError:
-        if server.is_alive() and not server.runs():
+        # one that listens may only be too busy to answer
+        if not (was_current and server.socket.exists()):
             kill(server)
 
 
@@ -243,7 +249,7 @@ def keep_runs_cancellable(instance: dg.DagsterInstance, server: CodeServer) -> l
     and it could not cancel the run.
     """
     own = json.dumps({"host": "localhost", "socket": str(server.socket)})
-    running = server.runs()
+    running = server.runs() or []
     for run_id in running:
         run = instance.get_run_by_id(run_id)
         if run is not None and run.tags.get(GRPC_INFO_TAG) != own:

@@ -37,6 +37,10 @@ def status(where: Site) -> Iterator[Row]:
                 (f"{made.revision[:8]}{'+' if made.is_dirty else ''}" if made else "?"),
                 f"{datetime.fromisoformat(server.started_at).astimezone():%Y-%m-%d %H:%M}",
                 state if is_current else f"{state}, ending",
-                f"{len(server.runs())}" if is_alive else "0",
+                _count(server.runs()) if is_alive else "0",
                 f"{len(there)}",
             )
+
+
+def _count(runs: list[str] | None) -> str:
+    return "?" if runs is None else f"{len(runs)}"
