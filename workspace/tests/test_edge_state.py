@@ -13,6 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.definitions.sensor_definition import SensorType
 from dagster._core.remote_origin import (
@@ -33,6 +34,7 @@ from databox_shared.edges import EDGES, INGESTION_TO_TRANSFORM, TRANSFORM_TO_QUA
 from databox_shared.handoff import ANSWERS_TO_TAG, EDGE_TAG, newest_mark
 from databox_shared.handoff_rule import MAX_ATTEMPTS
 from databox_shared.settings import project_root
+from databox_workspace.__main__ import main
 from databox_workspace.edge_state import EdgeState, edge_states
 
 DAY = date(2026, 11, 20)
@@ -106,6 +108,20 @@ def test_a_sensor_that_does_not_look_is_noticed(instance: dg.DagsterInstance) ->
     assert state.notes(10_003.0) == []
     [note] = state.notes(20_000.0)
     assert note == "transform_to_quality: its sensor looked 3 h ago: does the daemon run?"
+
+
+def test_the_home_of_what_is_deployed_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    monkeypatch.setenv("DATABASE_URL", f"duckdb:///{tmp_path}/data/databox.duckdb")
+    monkeypatch.setenv("DEPLOY_DIR", str(tmp_path / "deployed"))
+    home = tmp_path / "deployed" / "home"
+    home.mkdir(parents=True)
+    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    done = CliRunner().invoke(main, ["edges"])
+    assert done.exit_code == 0, done.output
+    assert os.environ["DAGSTER_HOME"] == str(home)
 
 
 def edges_command(home: Path) -> subprocess.CompletedProcess[str]:

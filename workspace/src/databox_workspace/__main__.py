@@ -103,18 +103,24 @@ def dev(host: str, port: int) -> None:
 def edges(watch: bool) -> None:
     """Show the state of every edge between locations: what is answered, waits, runs or failed.
 
-    Read from the Dagster home of the deployment, which may be running or not. docs/handoff.md
-    says what the states mean and what to do.
+    Read from the Dagster home of the deployment, which may be running or not: that of
+    `task deploy:up` while it runs or if there is no other, else the one beside the data.
+    docs/handoff.md says what the states mean and what to do.
     """
     import dagster as dg
 
     from databox_workspace.edge_state import show_edges
     from databox_workspace.home import home_path
+    from databox_workspace.site import site
 
     try:
-        home = home_path(load_settings())
+        settings = load_settings()
+        where, home = site(settings), home_path(settings)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
+    is_new = not (home / "dagster.yaml").exists()
+    if where.webserver_url() or (is_new and (where.home / "dagster.yaml").exists()):
+        home = where.home
     if not (home / "dagster.yaml").exists():
         message = f"no deployment has run on {home} yet; start one with: uv run task dagster:dev"
         raise click.ClickException(message)

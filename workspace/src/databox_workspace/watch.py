@@ -2,7 +2,7 @@
 
 Everything is told by what is really read: the location's folder, the packages of this repository
 that the lock says it needs (for its tests as well), what the Dockerfile copies, and of files in the
-root only the part that concerns the location. Words are nobody's input.
+root only the part that concerns the location. Words are nobody's input, unless a test reads them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ DOCKERFILE = "deploy/Dockerfile"
 # files that say how every location is tested
 _HOW = (".ci/run", ".github/workflows/ci.yml", DOCKERFILE, "conftest.py")
 TEST_GROUPS = ("dev",)
-# what no test reads
-_WORDS = re.compile(r"docs/.*|.*\.md|LICENSE|(.*/)?\.gitignore|benchmarks/.*")
+# what no test reads, but for the pages whose commands and states are tested
+_WORDS = re.compile(
+    r"(?!deploy/README\.md|docs/handoff\.md)"
+    r"(docs/.*|.*\.md|LICENSE|(.*/)?\.gitignore|benchmarks/.*)"
+)
 _OWN_TESTS = re.compile(r"[^/]+_location/tests/.*")
 
 
