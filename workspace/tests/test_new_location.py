@@ -132,6 +132,7 @@ def test_the_same_name_again_is_refused_and_changes_nothing(project: Project) ->
         ("class", "is taken by"),
         ("memory", "is taken by"),
         ("across", "is taken by"),
+        ("files", "is taken by"),
     ],
 )
 def test_a_bad_or_taken_name_is_refused_with_a_sentence(name: str, sentence: str) -> None:

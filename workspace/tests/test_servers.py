@@ -111,6 +111,21 @@ def test_a_deploy_that_was_killed_after_its_switch_is_noted_by_the_next(
     assert [entry.build for entry in where.history("quality")] == ["abc"]
 
 
+def test_runs_of_a_server_that_a_killed_deploy_ousted_can_be_cancelled(
+    where: Site, process: subprocess.Popen[bytes]
+) -> None:
+    build = made(where)
+    current = server(where, process)
+    ousted = mock.Mock(**{"is_alive.return_value": True})
+    with (
+        mock.patch.object(servers, "alive", return_value=[current, ousted]),
+        mock.patch.object(servers, "keep_runs_cancellable") as kept,
+    ):
+        let_serve(where, "quality", lambda: build, action="deploy")
+    ousted.client.shutdown_server.assert_called_once_with()
+    kept.assert_called_once_with(mock.ANY, ousted)
+
+
 def test_a_location_that_cannot_be_served_stops_no_other(
     where: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

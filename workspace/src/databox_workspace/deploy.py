@@ -224,10 +224,14 @@ def _wait_until_shown(
 def _begin_drain(where: Site, old: CodeServer) -> None:
     """Ask a server that is not current any more to end after its runs."""
     time.sleep(SETTLE_SECONDS)
-    servers.ask_to_stop(old)
-    if old.is_alive():
+    _let_end(where, old)
+
+
+def _let_end(where: Site, server: CodeServer) -> None:
+    servers.ask_to_stop(server)
+    if server.is_alive():
         with where.instance() as instance:
-            servers.keep_runs_cancellable(instance, old)
+            servers.keep_runs_cancellable(instance, server)
 
 
 def _wait_for_end(old: CodeServer | None, say: Say) -> None:
@@ -248,7 +252,7 @@ def _tidy(where: Site, made: Build, now: CodeServer | None, say: Say) -> None:
     for server in servers.alive(where.run_dir, location):
         if server != now:
             # a deploy that was killed leaves a server that nobody asks
-            servers.ask_to_stop(server)
+            _let_end(where, server)
     servers.forget_dead(where.run_dir, location, keep=[now] if now else [])
     deployed = dict.fromkeys(entry.build for entry in reversed(where.history(location)))
     served = {server.build for server in servers.servers(where.run_dir, location)}
