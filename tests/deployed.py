@@ -121,5 +121,6 @@ def without_ours() -> dict[str, str]:
 def runbook() -> list[str]:
     """Every command in a block of the runbook, without its comment."""
     text = (project_root() / "deploy" / "README.md").read_text()
+    text = text.replace("\\\n", "")
     blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]

@@ -91,14 +91,21 @@ def test_a_location_is_a_release_of_its_own_with_a_tag_of_its_own(name: str) -> 
 
 
 @pytest.mark.slow
-def test_the_runbooks_backup_can_be_restored(postgres: Postgres, tmp_path: Path) -> None:
+def test_the_runbooks_backup_can_be_restored_and_nothing_newer_stays(
+    postgres: Postgres, tmp_path: Path
+) -> None:
     data, backup = tmp_path / "data", tmp_path / "backup"
     backup.mkdir()
+    database = postgres.new_database()
     variables = {
         **os.environ,
         "DATA": str(data),
         "BACKUP": str(backup),
-        "DAGSTER_PG_URL": postgres.url(database := postgres.new_database()),
+        "DAGSTER_PG_HOST": "127.0.0.1",
+        "DAGSTER_PG_PORT": str(postgres.port),
+        "DAGSTER_PG_USER": postgres.user,
+        "DAGSTER_PG_PASSWORD": postgres.password,
+        "DAGSTER_PG_DB": database,
         "PATH": f"{programs()}:{os.environ['PATH']}",
     }
     postgres.execute("CREATE TABLE runs AS SELECT 7 AS id", database)
@@ -110,11 +117,12 @@ def test_the_runbooks_backup_can_be_restored(postgres: Postgres, tmp_path: Path)
     for number, command in enumerate(commands):
         if number == 4:
             postgres.execute("DROP TABLE runs", database)
-            for file in data.rglob("*.duckdb"):
+            for file in list(data.rglob("*.duckdb")):
                 file.write_text("lost")
+                file.with_name("newer.duckdb").write_text("bad")
         done = subprocess.run(
             ["bash", "-c", command], env=variables, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{command}: {done.stderr}"
     assert postgres.execute("SELECT id FROM runs", database) == [(7,)]
-    assert {file.read_text() for file in data.rglob("*.duckdb")} == {"before"}
+    assert [file.read_text() for file in data.rglob("*.duckdb")] == ["before"] * 3
