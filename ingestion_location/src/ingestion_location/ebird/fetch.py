@@ -257,7 +257,7 @@ class Fetcher:
         except GoneError:
             # deleted since it was listed? only the list itself can say so
             for path in lists.paths_with(sub_id):
-                if any(row["subId"] == sub_id for row in self.api.get(path).body):
+                if any(row["subId"] == sub_id for row in lists.ask_again(self.api, path)):
                     raise
             self.report(f"{sub_id} was deleted while the day was being read")
 

@@ -114,19 +114,19 @@ class LandingFile:
             with self._lock:
                 self.saved += 1
             return self._bodies[path]
-        answer = api.get(path)
-        try:
-            unknown = shapes.check(self.resource, answer.body)
-        except ShapeError as error:
-            aside = self._part.with_name(f"{self._part.name}.rejected")
-            aside.write_text(answer.text, encoding="utf-8")
-            msg = f"{api.url}/{path}: {error}; the answer is in {aside}"
-            raise ShapeError(msg) from None
+        answer, unknown = self._checked(api, path)
         with self._lock:
             self.made += 1
             self.unknown |= unknown
             self._append(path, answer)
         return answer.body
+
+    def ask_again(self, api: EbirdApi, path: str) -> Any:
+        """What the API says now to a question whose first answer stays the one that is kept.
+
+        Raises as `ask` does.
+        """
+        return self._checked(api, path)[0].body
 
     def complete(self) -> None:
         """Every answer is in: compress and move into place."""
@@ -150,6 +150,17 @@ class LandingFile:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+    def _checked(self, api: EbirdApi, path: str) -> tuple[Answer, set[str]]:
+        """An answer that the contract can rest on, and the fields in it that no shape knows."""
+        answer = api.get(path)
+        try:
+            return answer, shapes.check(self.resource, answer.body)
+        except ShapeError as error:
+            aside = self._part.with_name(f"{self._part.name}.rejected")
+            aside.write_text(answer.text, encoding="utf-8")
+            msg = f"{api.url}/{path}: {error}; the answer is in {aside}"
+            raise ShapeError(msg) from None
 
     def _remember(self, stream: Any) -> int:
         end = 0
