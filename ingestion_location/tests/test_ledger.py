@@ -81,6 +81,15 @@ def test_a_new_region_begins_with_its_fourteen_days(ledger: Path) -> None:
     assert due[ago(9)] == "first load of JP-13"
 
 
+def test_all_regions_that_are_loaded_for_the_first_time_are_named(ledger: Path) -> None:
+    live(ledger, ago(1))
+    regions = ["US-MA", "US-DC", "CA-NS", "JP-13"]
+    due = due_days(regions, reads_before(ledger, TODAY), TODAY, REREAD_AGES)
+    # also on a day that is read again for another region
+    for age in (9, 7, 3):
+        assert due[ago(age)] == "first load of US-MA, CA-NS, JP-13"
+
+
 @given(
     st.dictionaries(st.integers(1, 60), st.integers(0, 59), max_size=40),
     st.integers(1, 60),

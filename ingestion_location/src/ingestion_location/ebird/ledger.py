@@ -145,11 +145,11 @@ def due_days(
     """
     yesterday = read_date - timedelta(days=1)
     due: dict[date, str] = {}
+    new: list[str] = []
     for region in regions:
         known = reads.get(region, Reads())
         if known.daily_until is None:
-            first = read_date - timedelta(days=FIRST_LOAD_DAYS)
-            due |= dict.fromkeys(_days(first, yesterday), f"first load of {region}")
+            new.append(region)
         else:
             due |= {
                 day: "missed"
@@ -161,6 +161,9 @@ def due_days(
             for day, last_read in known.last.items()
             if day < read_date and is_due(day, last_read=last_read, today=read_date, ages=ages)
         }
+    if new:
+        first = read_date - timedelta(days=FIRST_LOAD_DAYS)
+        due |= dict.fromkeys(_days(first, yesterday), f"first load of {', '.join(new)}")
     due[yesterday] = "yesterday"
     return dict(sorted(due.items()))
 
