@@ -12,7 +12,9 @@ from signal import SIGKILL
 from typing import Any
 
 import pytest
+from dlt.common.destination.exceptions import DestinationTerminalException
 
+from ingestion_location.ebird.destination import ReplaceScopesJob
 from ingestion_location.ebird.load import LoadError, connect, load
 from ingestion_location.ebird.tables import DAY_TABLES
 
@@ -221,6 +223,31 @@ def test_a_load_that_is_killed_leaves_every_table_whole_and_the_next_one_complet
         assert was != will or table not in CHANGED
     load_both(tmp_path, files)
     assert content(working_file) == clean
+
+
+def test_a_table_without_scopes_is_replaced_or_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def regions(name: str) -> dict[str, list[Path]]:
+        path = tmp_path / f"{name}.jsonl.gz"
+        return {"region_list": [_written(path, DAYS[0], [[{"code": "US-DC-001", "name": name}]])]}
+
+    def held() -> list[Any]:
+        with connect(working_file) as connection:
+            return connection.execute("SELECT region_name FROM ebird_raw.regions").fetchall()
+
+    def die(_: ReplaceScopesJob) -> None:
+        raise DestinationTerminalException
+
+    working_file = tmp_path / "working.duckdb"
+    load(working_file, regions("old"), ["regions"], {}, dlt_dir=tmp_path / "dlt")
+    with monkeypatch.context() as patch:
+        patch.setattr(ReplaceScopesJob, "run", die)
+        with pytest.raises(LoadError):
+            load(working_file, regions("new"), ["regions"], {}, dlt_dir=tmp_path / "dlt")
+    assert held() == [("old",)]
+    load(working_file, regions("new"), ["regions"], {}, dlt_dir=tmp_path / "dlt")
+    assert held() == [("new",)]
 
 
 def test_a_table_in_several_files_is_refused_before_anything_is_written(

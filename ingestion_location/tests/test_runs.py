@@ -18,6 +18,8 @@ from databox_shared.settings import load_settings
 from ebird_sandbox.process import running_sandbox
 from ingestion_location.definitions import defs
 from ingestion_location.ebird.fetch import FetchError
+from ingestion_location.ebird.ledger import mark_unannounced, unannounced_days
+from ingestion_location.ebird.load import connect
 from ingestion_location.ebird.pace import CONCURRENCY
 
 from .canned import Reply, canned_api
@@ -132,6 +134,25 @@ def test_only_what_was_selected_is_fetched(world: World) -> None:
         assert announced(instance) == ["2026-11-20"]
         assert world.requests() > before
         assert world.ask("GET", "/requests")["byEndpoint"]["recent"] == 1
+
+
+@pytest.mark.usefixtures("world")
+def test_a_day_that_was_left_half_done_is_done_again_by_a_run_for_other_tables() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert run(instance, "2026-11-20").success
+        working_file = Engine().working_file
+        mark_unannounced(working_file, [date(2026, 11, 20)])
+        with connect(working_file) as connection:
+            connection.execute(f"DELETE FROM {RAW}.observations")
+        result = dg.materialize(
+            [*defs.resolve_asset_graph().assets_defs],
+            selection=[dg.AssetKey([RAW, "taxa"])],
+            instance=instance,
+        )
+        assert result.success
+        assert announced(instance) == ["2026-11-20"] * 2
+    assert Engine().content()["observations"]
+    assert unannounced_days(working_file) == []
 
 
 @pytest.mark.slow

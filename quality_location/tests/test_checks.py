@@ -122,6 +122,7 @@ VERSIONS = {
     "one after the other": (((0, 3), (3, None)), 0),
     "a gap, while nothing was read": (((0, 2), (3, None)), 0),
     "two at a time": (((0, 4), (3, None)), 1),
+    "told and corrected by one read": (((0, 0), (3, None)), 0),
     "an end before the beginning": (((0, -1), (3, None)), 1),
     "no present one": (((0, 3), (3, 5)), 2),
     "two present ones": (((0, None), (3, None)), 2),
@@ -146,6 +147,17 @@ def test_a_place_is_one_thing_at_a_time(world: "World", case: str) -> None:
     world.publish()
     outcome = ask(world, "ebird_staging.location_history:one_version_at_a_time")
     assert outcome.failing_rows == failing
+
+
+def test_a_place_that_was_deleted_has_no_present(world: "World") -> None:
+    world.run_sql(
+        "transform",
+        "DELETE FROM stored.ebird_staging__locations WHERE loc_id = 'L2'; "
+        "UPDATE stored.ebird_staging__location_history SET valid_to = valid_from "
+        "WHERE loc_id = 'L2'",
+    )
+    world.publish()
+    assert ask(world, "ebird_staging.location_history:one_version_at_a_time").passed
 
 
 def test_a_present_place_is_the_one_of_the_locations(world: "World") -> None:
@@ -188,6 +200,19 @@ def test_what_is_public_elsewhere_is_not_private(world: "World") -> None:
     world.publish()
     assert ask(world, "ebird.species_daily:no_private_place_or_person").passed
     assert ask(world, "ebird.hotspot_ranking:no_private_place_or_person").passed
+
+
+def test_a_hotspot_that_became_personal_is_private_on_all_of_its_days(world: "World") -> None:
+    # its checklists were read while it was one; the list that was read after them lacks it
+    world.run_sql(
+        "ingestion",
+        "UPDATE stored.ebird_raw__hotspots SET loc_id = 'L3', loc_name = 'Kenilworth', lat = 38.9, "
+        "read_at = read_at + INTERVAL 1 DAY",
+    )
+    world.publish()
+    outcome = ask(world, "ebird.hotspot_ranking:no_private_place_or_person")
+    assert "loc_name holds a private name" in outcome.reason
+    assert "(latitude, longitude) is a private place" in outcome.reason
 
 
 def test_a_scan_that_does_not_fit_into_memory_goes_on_beside_the_data(

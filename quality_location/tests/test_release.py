@@ -41,6 +41,8 @@ def test_the_file_explains_itself(released_world: "World") -> None:
         said = f"SELECT count(*), count(comment) FROM {catalog} WHERE NOT internal"
         [(things, comments)] = released_world.query(said)
         assert 0 < things == comments
+    explained = released_world.query(about["columns explained"])
+    assert ("species_daily", "obs_date") in [(table, column) for table, column, _ in explained]
 
 
 def test_it_holds_what_the_contract_says_and_no_private_word(released_world: "World") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dagster as dg
+import pytest
 
 from databox_shared.settings import Settings
 
@@ -25,8 +26,9 @@ def version(world: RawWorld, number: float, *taxa: tuple[str, str, str, str | No
         )
 
 
+@pytest.mark.parametrize("select", [None, ["ebird_staging.taxa_versions"]], ids=["all", "one"])
 def test_after_a_renewal_all_days_are_of_the_newest_taxonomy_though_they_were_not_read_again(
-    settings: Settings, instance: dg.DagsterInstance
+    settings: Settings, instance: dg.DagsterInstance, select: list[str] | None
 ) -> None:
     world = RawWorld(settings)
     version(
@@ -57,7 +59,7 @@ def test_after_a_renewal_all_days_are_of_the_newest_taxonomy_though_they_were_no
         if str(row["obs_date"]) == "2026-11-21" and row["species_code"] == "snoowl":
             row["species_code"] = "snoowl1"
     world.publish()
-    renewed = run(instance, "2026-11-21")
+    renewed = run(instance, "2026-11-21", select=select)
 
     assert renewed.success, failure(renewed)
     assert announced(renewed)["ebird.species_daily"] == {"2026-11-20", "2026-11-21"}

@@ -61,20 +61,22 @@ def _one_primary_per_group() -> Check:
 
 def _places_have_one_present() -> Check:
     history, locations = table_named(STAGING, "location_history"), table_named(STAGING, "locations")
+    present = "count(*) FILTER (t.valid_to IS NULL) OVER (PARTITION BY t.loc_id)"
     return RowCheck(
         history,
         "one_version_at_a_time",
-        "A place is one thing at a time: its versions do not overlap, exactly one has no end, and "
-        f"that one is in {locations.full_name}.",
+        "A place is one thing at a time: its versions do not overlap, and one has no end if and "
+        f"only if the place is in {locations.full_name}.",
         blocking=True,
         fails={
-            "it ends before it begins": "t.valid_to <= t.valid_from",
+            "it ends before it begins": "t.valid_to < t.valid_from",
             "the next version begins before it ends": (
                 "lead(t.valid_from) OVER (PARTITION BY t.loc_id ORDER BY t.valid_from) "
                 "< coalesce(t.valid_to, TIMESTAMP 'infinity')"
             ),
-            "its place has no present version, or several": (
-                "count(*) FILTER (t.valid_to IS NULL) OVER (PARTITION BY t.loc_id) <> 1"
+            "its place has several present versions": f"{present} > 1",
+            f"its place is in {locations.full_name}, and has no present version": (
+                f"{present} = 0 AND NOT ({is_absent_by(locations, 'loc_id')})"
             ),
             f"it is present, and not in {locations.full_name}": (
                 f"t.valid_to IS NULL AND {is_absent_by(locations, 'loc_id', 'is_hotspot')}"

@@ -20,7 +20,8 @@ def private_values_sql() -> Iterator[str]:
     """Statements that collect what must stay in raw: names, words and places of people.
 
     What is public elsewhere (the name of a hotspot, a region or a bird) is not private: people
-    call their garden by such names. A place that has become a hotspot since is public.
+    call their garden by such names. A place that has become a hotspot since is public, and one
+    that is a hotspot no more is not: the list of hotspots is whole.
     """
     checklists, recent, notable, historic = (
         relation(table_named(RAW, name))
@@ -35,18 +36,25 @@ def private_values_sql() -> Iterator[str]:
     observations, regions, taxa = (
         relation(table_named(RAW, name)) for name in ("observations", "regions", "taxa")
     )
+    public = f"""loc_id IN (
+    SELECT loc_id FROM {hotspots}
+    UNION ALL SELECT c.loc_id FROM {checklists} c WHERE c.is_hotspot AND c.read_at > coalesce(
+        (SELECT max(read_at) FROM {hotspots} h WHERE h.region_code = c.region_code),
+        TIMESTAMP '-infinity'
+    )
+)"""
     yield "CREATE SCHEMA memory.private"
     yield f"""
 CREATE TABLE {PRIVATE_PLACES} AS
-SELECT latitude, longitude FROM {checklists} WHERE NOT is_hotspot
+SELECT latitude, longitude FROM {checklists} WHERE NOT is_hotspot OR NOT {public}
 UNION SELECT lat, lng FROM {recent} WHERE location_private
 UNION SELECT lat, lng FROM {notable} WHERE location_private
 UNION SELECT lat, lng FROM {historic} WHERE location_private
 EXCEPT SELECT lat, lng FROM {hotspots}
-EXCEPT SELECT latitude, longitude FROM {checklists} WHERE is_hotspot"""
+EXCEPT SELECT latitude, longitude FROM {checklists} WHERE is_hotspot AND {public}"""
     yield f"""
 CREATE TABLE {PRIVATE_TEXT} AS
-SELECT loc_name AS value FROM {checklists} WHERE NOT is_hotspot
+SELECT loc_name AS value FROM {checklists} WHERE NOT is_hotspot OR NOT {public}
 UNION SELECT loc_name FROM {recent} WHERE location_private
 UNION SELECT loc_name FROM {notable} WHERE location_private
 UNION SELECT loc_name FROM {historic} WHERE location_private
@@ -59,7 +67,7 @@ UNION SELECT profile_handle FROM {top100}
 UNION SELECT comments FROM {checklists} WHERE length(comments) >= {_SHORTEST_COMMENT}
 UNION SELECT comments FROM {observations} WHERE length(comments) >= {_SHORTEST_COMMENT}
 EXCEPT SELECT loc_name FROM {hotspots}
-EXCEPT SELECT loc_name FROM {checklists} WHERE is_hotspot
+EXCEPT SELECT loc_name FROM {checklists} WHERE is_hotspot AND {public}
 EXCEPT SELECT region_name FROM {regions}
 EXCEPT SELECT com_name FROM {taxa}
 EXCEPT SELECT sci_name FROM {taxa}"""

@@ -117,7 +117,7 @@ def _write_about(connection: "DuckDBPyConnection", manifest: "Manifest") -> None
             "computed from the tables when it is asked; has no Parquet",
         ),
         "same as Parquet": "parquet/ beside manifest.json, in the folder release",
-        "columns explained": "SELECT table_name, column_name, comment FROM duckdbpublic_columns() "
+        "columns explained": "SELECT table_name, column_name, comment FROM duckdb_columns() "
         "WHERE comment IS NOT NULL",
     }
     connection.execute("CREATE TABLE release.about (item VARCHAR NOT NULL, value VARCHAR NOT NULL)")

@@ -169,6 +169,8 @@ def evaluate(
     asked.update(models.moved_days(asked))
     if TAXONOMY in selected and models.taxonomy_is_renewed():
         log("the taxonomy was renewed, so the species of all loaded days are made anew")
+        # in all models: the next run does not see that it was renewed
+        selected = {model.full_name for model in current_manifest().models}
         asked.update(raw_days)
     log(f"evaluating {format_days(asked) or 'what is missing'}")
     return models.evaluate(selected, asked, raw_days)

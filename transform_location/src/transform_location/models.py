@@ -124,7 +124,8 @@ class Models:
             f"JOIN {RAW_CATALOG}.{RAW}.notable_observations AS poll USING (region_code, obs_id) "
             f"LEFT JOIN {RAW_CATALOG}.{RAW}.historic_observations AS day "
             "USING (region_code, obs_date, obs_id) "
-            "WHERE COALESCE(poll.polled_at >= day.read_at, TRUE) "
+            "WHERE poll.obs_dt::DATE = known.obs_date "
+            "AND COALESCE(poll.polled_at >= day.read_at, TRUE) "
             "AND (poll.obs_valid IS DISTINCT FROM known.is_valid "
             "OR poll.obs_reviewed IS DISTINCT FROM known.is_reviewed)"
         )

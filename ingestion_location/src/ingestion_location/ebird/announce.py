@@ -28,7 +28,8 @@ def announce_days(
     """Log a materialization of every table of every day, and one line about all of them."""
     if not loads:
         return
-    counts = _checklists(working_file, loads[0].day, loads[-1].day)
+    days = [load.day for load in loads]
+    counts = _checklists(working_file, min(days), max(days))
     for load in loads:
         # a table that no region has for the day is neither loaded nor empty
         for table in load.rows:

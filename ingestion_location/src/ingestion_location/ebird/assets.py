@@ -133,25 +133,27 @@ def _read_date(context: dg.AssetExecutionContext, settings: Settings) -> date:
 
 def _ingest(context: dg.AssetExecutionContext, ingest: Ingest) -> None:
     selected = {key.path[-1] for key in context.selected_asset_keys}
-    days: dict[date, str] = {}
     asked = run_days(context)
-    if selected.intersection(DAY_TABLES):
-        days = _days(ingest, asked)
-        ingest.report(f"days of the run for {ingest.fetcher.read_date}: {_reasons(days)}")
+    days = _days(ingest, asked) if selected.intersection(DAY_TABLES) else {}
+    # what is published has all tables, so a day that was left half done is done again by any run
+    left = [day for day in unannounced_days(ingest.working_file) if day not in days]
+    reasons = dict.fromkeys(left, "loaded by a run that did not get to announce it") | days
+    if reasons:
+        ingest.report(f"days of the run for {ingest.fetcher.read_date}: {_reasons(reasons)}")
+    # it may be years old: the next daily run must not count from it
+    ingest.run(left, is_daily=False, now=False)
     now = bool(selected.intersection(SNAPSHOT_TABLES))
     ingest.run(sorted(days), is_daily=asked is None, now=now)
 
 
 def _days(ingest: Ingest, asked: list[date] | None) -> dict[date, str]:
-    """The run's days, each with the reason why it is read."""
-    left = unannounced_days(ingest.working_file)
-    days = dict.fromkeys(left, "loaded by a run that did not get to announce it")
+    """The days that the run is for, each with the reason why it is read."""
     if asked is not None:
-        return days | dict.fromkeys(asked, "asked for")
+        return dict.fromkeys(asked, "asked for")
     today = ingest.fetcher.read_date
     known = reads_before(ingest.working_file, today)
     settings = ingest.settings
-    return days | due_days(settings.ebird_regions, known, today, settings.ebird_reread)
+    return due_days(settings.ebird_regions, known, today, settings.ebird_reread)
 
 
 def _reasons(due: Mapping[date, str]) -> str:

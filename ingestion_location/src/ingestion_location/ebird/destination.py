@@ -45,6 +45,10 @@ class ReplaceScopesClient(DuckDbClient):
         """Never: the file itself is the staging."""
         return False
 
+    def should_truncate_table_before_load(self, table_name: str) -> bool:  # noqa: ARG002 (dlt's)
+        """Never: dlt commits that before the job, and a kill between them leaves nothing."""
+        return False
+
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
     ) -> LoadJob:

@@ -230,7 +230,7 @@ class Fetcher:
                 return [child["code"] for child in children]
         _, hotspots = self._gather("hotspots", region, _hotspots(region))
         # a hotspot that nobody has visited since cannot have a checklist of that day
-        visited = (spot for spot in hotspots if spot.get("latestObsDt", "") >= day.isoformat())
+        visited = (spot for spot in hotspots if (spot.get("latestObsDt") or "") >= day.isoformat())
         return [spot["locId"] for spot in visited]
 
     def _view_all(
