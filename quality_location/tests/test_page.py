@@ -187,6 +187,26 @@ def test_an_arrow_is_a_change_beyond_chance(opened: Opened, case: str) -> None:
     assert said == shown
 
 
+def test_the_page_opens_on_the_region_with_the_most_checklists_of_late(opened: Opened) -> None:
+    page = opened.show("seen")
+
+    def opens_on(*days: tuple[str, str, int]) -> str:
+        names = ("region_code", "obs_date", "num_checklists")
+        rows = [dict(zip(names, day, strict=True)) for day in days]
+        return page.evaluate("busiestRegion", rows)
+
+    empty, few, many = (
+        ("CA-NS", "2020-11-20", 0),
+        ("JP-13", "2020-11-20", 3),
+        ("US-MA", "2020-11-19", 2),
+    )
+    assert opens_on(empty, few, many, ("US-MA", "2020-11-20", 2)) == "US-MA"
+    assert opens_on(("CA-NS", "2020-10-21", 50), few, many) == "JP-13"
+    assert opens_on(empty) == "CA-NS"
+    assert opens_on() == ""
+    expect(page.locator("#region")).to_have_value("US-DC")
+
+
 def test_rarities_are_listed_for_the_days_that_are_asked_for(opened: Opened) -> None:
     page = opened.show("rare")
     rows = page.locator("#rare-table tbody tr")

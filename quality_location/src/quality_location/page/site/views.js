@@ -8,7 +8,20 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 // a share of fewer complete checklists is drawn pale
 const FEW = 20;
 const COMPLETE = 0.98;
-const state = { region: regions[0] || "", species: "", period: "" };
+const state = { region: busiestRegion(data.days), species: "", period: "" };
+
+// the region with the most checklists on the newest 30 days, on which the page opens
+function busiestRegion(days) {
+  const newest = Math.max(...days.map((row) => Date.parse(row.obs_date)));
+  const since = newest - 30 * 24 * 3600 * 1000;
+  const checklists = {};
+  for (const row of days) {
+    const here = Date.parse(row.obs_date) > since ? row.num_checklists : 0;
+    checklists[row.region_code] = (checklists[row.region_code] || 0) + here;
+  }
+  const [first, ...others] = Object.keys(checklists).sort();
+  return others.reduce((best, code) => (checklists[code] > checklists[best] ? code : best), first || "");
+}
 
 const ofRegion = (rows) => rows.filter((row) => row.region_code === state.region);
 const newestDay = () => {
