@@ -310,14 +310,18 @@ def test_a_location_is_deployed_by_one_at_a_time(stage: Quality) -> None:
     assert f"quality is being deployed by process {os.getpid()}; wait for it" in str(caught.value)
 
 
-def test_a_server_that_dies_is_started_again_and_its_run_is_reported(stage: Quality) -> None:
+def test_a_server_that_dies_is_started_again_and_its_run_is_ended_and_reported(
+    stage: Quality,
+) -> None:
     stage.deploy(stage.with_hold("hold11"))
     run = stage.launch_hold()
-    stage.began(run)
+    worker, _ = stage.began(run)
     dead, others = now(stage), stage.server_ids()
-    servers.kill(dead)
+    os.kill(dead.pid, signal.SIGKILL)
     stage.until("its end", lambda: not dead.is_alive())
+    assert is_running(worker)
     stage.look()
+    assert not is_running(worker), "it would write beside the run that does its work again"
     alive = now(stage)
     assert (alive.build, alive.is_alive()) == (dead.build, True)
     assert stage.status(run) is dg.DagsterRunStatus.FAILURE

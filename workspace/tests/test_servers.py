@@ -4,14 +4,19 @@ The servers here are processes that only hold the lock: nothing answers at their
 """
 
 import json
+import os
+import shutil
+import signal
 import subprocess
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from unittest import mock
 
 import pytest
+from deployed import is_running
 
-from databox_workspace import host, servers
+from databox_workspace import host, lost_runs, servers
 from databox_workspace.builds import NOTE, Build, builds_folder, read_build
 from databox_workspace.deploy import let_serve
 from databox_workspace.deployment import ServerError
@@ -137,7 +142,7 @@ def test_a_location_that_cannot_be_served_stops_no_other(
         raise ServerError(msg)
 
     dead = mock.Mock(**{"is_alive.return_value": False})
-    monkeypatch.setattr(servers, "current", lambda *_: dead)
+    monkeypatch.setattr(servers, "servers", lambda *_: [dead])
     monkeypatch.setattr(host, "_revive", fail)
     said: list[object] = []
     waits: dict[str, float] = {}
@@ -156,7 +161,7 @@ def test_a_run_of_a_server_that_says_nothing_is_not_reported_as_lost(
     instance = mock.Mock(**{"get_runs.return_value": [run]})
     living = mock.Mock(**{"runs.return_value": runs})
     with mock.patch.object(servers, "alive", return_value=[living]):
-        host.end_lost_runs(where, instance, "quality")
+        lost_runs.end_lost_runs(where, instance, "quality")
     instance.report_run_failed.assert_not_called()
 
 
@@ -168,5 +173,63 @@ def test_only_a_run_that_has_not_ended_meanwhile_is_reported_as_lost(
     run.remote_job_origin.location_name = "quality"
     later = mock.Mock(is_finished=is_finished)
     instance = mock.Mock(**{"get_runs.return_value": [run], "get_run_by_id.return_value": later})
-    host.end_lost_runs(where, instance, "quality")
+    lost_runs.end_lost_runs(where, instance, "quality")
     assert instance.report_run_failed.call_count == reports
+
+
+@pytest.fixture
+def orphans(where: Site) -> Generator[tuple[CodeServer, subprocess.Popen[bytes], int, int]]:
+    """A killed server, its process, and what lives on of it: a worker, and one of no build."""
+    python = builds_folder(where.folder, "quality") / "abc" / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(shutil.which("sleep") or "")
+    (where.run_dir / "quality-1.lock").touch()
+    started = subprocess.Popen(
+        ["bash", "-c", f"{python} 600 & echo $!; sleep 600 & echo $!; wait"],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert started.stdout
+    worker, stranger = (int(started.stdout.readline()) for _ in range(2))
+    yield server(where, started), started, worker, stranger
+    with suppress(ProcessLookupError):
+        os.killpg(started.pid, signal.SIGKILL)
+    started.wait()
+    started.stdout.close()
+
+
+def test_workers_of_a_killed_server_are_ended_and_no_other_process(
+    where: Site, orphans: tuple[CodeServer, subprocess.Popen[bytes], int, int]
+) -> None:
+    dead, process, worker, stranger = orphans
+    folder = builds_folder(where.folder, "quality") / "abc"
+    lost_runs.end_workers(dead, folder)
+    assert is_running(worker), "a number that lives is another's"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    lost_runs.end_workers(dead, folder.with_name("other"))
+    assert is_running(worker), "it runs in no build of the server"
+    lost_runs.end_workers(dead, folder)
+    assert not is_running(worker)
+    assert is_running(stranger)
+
+
+def test_what_a_dead_server_that_is_not_current_left_is_ended_reported_and_forgotten(
+    where: Site, process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current = server(where, process)
+    note = json.loads((where.run_dir / "quality-1.json").read_text())
+    for suffix, text in ((".json", json.dumps({**note, "number": 2, "pid": 0})), (".lock", "")):
+        (where.run_dir / f"quality-2{suffix}").write_text(text)
+    steps: list[str] = []
+    knows = iter([False, True])
+    monkeypatch.setattr(lost_runs, "end_workers", lambda dead, _: steps.append(f"end {dead.name}"))
+    monkeypatch.setattr(
+        lost_runs, "end_lost_runs", lambda *_: steps.append("report") or next(knows)
+    )
+    host.revive(where, {})
+    assert len(servers.servers(where.run_dir, "quality")) == 2, "nobody could tell"
+    host.revive(where, {})
+    host.revive(where, {})
+    assert steps == ["end quality-2", "report"] * 2
+    assert servers.servers(where.run_dir, "quality") == [current]

@@ -16,6 +16,7 @@ from pathlib import Path
 from databox_workspace import servers
 from databox_workspace.builds import Build, BuildError, build, builds, prune
 from databox_workspace.check import workspace_errors
+from databox_workspace.deployment import ServerError
 from databox_workspace.gates import (
     contract_errors,
     job_errors,
@@ -23,9 +24,9 @@ from databox_workspace.gates import (
     loaded_together,
     version_errors,
 )
-from databox_workspace.host import end_lost_runs
 from databox_workspace.inputs import InputsError
 from databox_workspace.locations import Location, locations
+from databox_workspace.lost_runs import clean_up_after_dead
 from databox_workspace.proving import TestsFailedError, passed_note, prove
 from databox_workspace.servers import CodeServer, CodeServerError
 from databox_workspace.site import BusyError, Site
@@ -165,8 +166,7 @@ def _release(
         _begin_drain(where, old)
     elif old:
         # it died, and what watches over servers finds a living one now
-        with where.instance() as instance:
-            end_lost_runs(where, instance, name)
+        clean_up_after_dead(where, name)
     return old
 
 
@@ -253,7 +253,7 @@ def _tidy(where: Site, made: Build, now: CodeServer | None, say: Say) -> None:
         if server != now:
             # a deploy that was killed leaves a server that nobody asks
             _let_end(where, server)
-    servers.forget_dead(where.run_dir, location, keep=[now] if now else [])
+    clean_up_after_dead(where, location)
     deployed = dict.fromkeys(entry.build for entry in reversed(where.history(location)))
     served = {server.build for server in servers.servers(where.run_dir, location)}
     # what was built after this one may be meant for the next deploy
@@ -287,6 +287,7 @@ _ERRORS = (
     BusyError,
     CodeServerError,
     InputsError,
+    ServerError,
     TestsFailedError,
     ViewError,
     _RefusedError,

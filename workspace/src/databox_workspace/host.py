@@ -1,8 +1,7 @@
 """`task deploy:up`: the webserver and the daemon of a site, and a living server for each location.
 
 The code servers are not its children: it may be stopped, upgraded and started again while runs go
-on in them. A server that died is started again from the same build, and its runs are reported as
-failed, because Dagster's default launcher does not notice.
+on in them. A server that died is started again from the same build, after what it left is ended.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 
-import dagster as dg
 import requests
 
 from databox_shared.settings import Settings
@@ -24,6 +22,7 @@ from databox_workspace.deployment import START_SECONDS, Server, ServerError, sup
 from databox_workspace.home import Home, dagster_home, forget_daemon
 from databox_workspace.locations import locations
 from databox_workspace.locks import try_lock
+from databox_workspace.lost_runs import clean_up_after_dead
 from databox_workspace.servers import CodeServerError
 from databox_workspace.site import BusyError, Site
 
@@ -32,7 +31,6 @@ HEALTH_SECONDS = 180.0
 _WATCH_SECONDS = 2.0
 # what cannot be served is tried again, but not all the time
 _RETRY_SECONDS = 60.0
-_GONE = "The code server that worked on this run is gone."
 
 Say = Callable[[str], object]
 
@@ -91,12 +89,14 @@ def socket_variables(where: Site) -> dict[str, str]:
 def revive(where: Site, waits: dict[str, float], *, say: Say = lambda _: None) -> None:
     """Start each deployed location's server again that is not alive, from the same build.
 
-    One that cannot be served stops no other: that is said, and tried again after a while. `waits`
-    maps it to the time before which it is left alone.
+    What any dead server left is ended, and its runs reported. A location that cannot be served
+    stops no other: that is said, and tried again after a while. `waits` maps it to the time before
+    which it is left alone.
     """
     for location in locations():
-        now = servers.current(where.run_dir, location.name)
-        if now is None or now.is_alive() or time.monotonic() < waits.get(location.name, 0.0):
+        noted = servers.servers(where.run_dir, location.name)
+        is_whole = all(server.is_alive() for server in noted)
+        if is_whole or time.monotonic() < waits.get(location.name, 0.0):
             continue
         try:
             with where.deploying(location.name):
@@ -110,6 +110,8 @@ def revive(where: Site, waits: dict[str, float], *, say: Say = lambda _: None) -
 
 
 def _revive(where: Site, location: str, say: Say) -> None:
+    # first, so that nothing starts the work of a lost run again while a worker is left
+    clean_up_after_dead(where, location)
     dead = servers.current(where.run_dir, location)
     if dead is None or dead.is_alive():
         return
@@ -117,7 +119,6 @@ def _revive(where: Site, location: str, say: Say) -> None:
     if made is None:
         msg = f"the build {dead.build} of {location} is gone; deploy it: task deploy:{location}"
         raise ServerError(msg)
-    servers.forget_dead(where.run_dir, location, keep=[dead])
     say(f"The server of {location} is gone; starting {made.said} again")
     new = servers.start(made, where.run_dir, home=where.home, working_dir=where.root)
     try:
@@ -127,30 +128,7 @@ def _revive(where: Site, location: str, say: Say) -> None:
         msg = f"{location} cannot be served: {error}"
         raise ServerError(msg) from None
     servers.switch(where.run_dir, location, new)
-    with where.instance() as instance:
-        end_lost_runs(where, instance, location)
-    servers.forget_dead(where.run_dir, location, keep=[new])
-
-
-def end_lost_runs(where: Site, instance: dg.DagsterInstance, location: str) -> None:
-    """Report the runs of a location as failed that no living server works on any more."""
-    started = instance.get_runs(
-        dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])
-    )
-    said = [server.runs() for server in servers.alive(where.run_dir, location)]
-    if None in said:
-        # nobody knows what that one works on; run monitoring ends what is really lost
-        return
-    working = {run for runs in said for run in runs or ()}
-    for run in started:
-        origin = run.remote_job_origin
-        if origin and origin.location_name == location and run.run_id not in working:
-            now = instance.get_run_by_id(run.run_id)
-            if now is None or now.is_finished:
-                # it ended while we asked
-                continue
-            instance.report_run_failed(run, _GONE)
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    clean_up_after_dead(where, location)
 
 
 @contextmanager

@@ -19,11 +19,13 @@ def try_lock(descriptor: int) -> bool:
 
 def is_locked(file: Path) -> bool:
     """Whether somebody holds the lock; two that ask at once do not see each other."""
-    with file.open("a") as lock:
-        try:
+    try:
+        with file.open("rb") as lock:
             fcntl.flock(lock.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
     return False
 
 

@@ -18,6 +18,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,11 +105,13 @@ def address(run_dir: Path, location: str) -> Path:
 
 def servers(run_dir: Path, location: str) -> list[CodeServer]:
     """Every server of a location that is noted, the newest last. A dead one may be among them."""
-    found = [
-        CodeServer(**json.loads(file.read_text(encoding="utf-8")), folder=run_dir)
-        for file in run_dir.glob(f"{location}-*.json")
-        if _NOTE.fullmatch(file.name)
-    ]
+    found: list[CodeServer] = []
+    for file in run_dir.glob(f"{location}-*.json"):
+        # another command may forget a dead one while we read
+        with suppress(FileNotFoundError):
+            if _NOTE.fullmatch(file.name):
+                said = json.loads(file.read_text(encoding="utf-8"))
+                found.append(CodeServer(**said, folder=run_dir))
     return sorted(found, key=lambda server: server.number)
 
 
