@@ -66,3 +66,14 @@ def test_content_whose_build_was_half_deleted_can_be_built_again(
         built = builds.build(QUALITY, root=Path(__file__).parents[2], deploy_dir=tmp_path)
     assert built.folder == half
     assert list(builds.builds(tmp_path, "quality")) == ["abc"]
+
+
+def test_a_build_of_another_version_of_this_program_is_read_or_named(folder: Path) -> None:
+    note = make(folder, "abc") / builds.NOTE
+    said = json.loads(note.read_text())
+    note.write_text(json.dumps({**said, "signed_by": "somebody"}))
+    assert builds.read_build(note.parent).id == "abc"
+    del said["reads"]
+    note.write_text(json.dumps(said))
+    with pytest.raises(builds.BuildError, match=r"abc/build\.json does not say reads: delete"):
+        builds.read_build(note.parent)

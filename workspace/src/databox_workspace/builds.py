@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -151,13 +151,21 @@ def build(
 
 
 def read_build(folder: Path) -> Build:
-    """The build in a folder, which must be one."""
+    """The build in a folder, which must be one.
+
+    What a later version of this program says beside is left out. Raises `BuildError` if what is
+    needed is not said.
+    """
     said = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-    return Build(**said, folder=folder)
+    names = {known.name for known in fields(Build)} - {"folder"}
+    if missing := sorted(names - said.keys()):
+        msg = f"{folder / NOTE} does not say {', '.join(missing)}: delete {folder} and deploy again"
+        raise BuildError(msg)
+    return Build(**{name: said[name] for name in names}, folder=folder)
 
 
 def builds(deploy_dir: Path, location: str) -> dict[str, Build]:
-    """Every complete build of a location, by id."""
+    """Every complete build of a location, by id. Raises `BuildError`, see `read_build`."""
     folder = builds_folder(deploy_dir, location)
     found = [note.parent for note in sorted(folder.glob(f"*/{NOTE}"))]
     return {place.name: read_build(place) for place in found if _is_build(place)}

@@ -17,7 +17,7 @@ import requests
 
 from databox_shared.settings import Settings
 from databox_workspace import servers
-from databox_workspace.builds import builds
+from databox_workspace.builds import BuildError, builds
 from databox_workspace.deployment import START_SECONDS, Server, ServerError, supervised
 from databox_workspace.home import Home, dagster_home, forget_daemon
 from databox_workspace.locations import locations
@@ -104,7 +104,7 @@ def revive(where: Site, waits: dict[str, float], *, say: Say = lambda _: None) -
         except BusyError:
             # it is being deployed at this moment, which is as good
             continue
-        except ServerError as error:
+        except (BuildError, ServerError) as error:
             say(f"{error}\nIt is tried again in {_RETRY_SECONDS:.0f} s.")
             waits[location.name] = time.monotonic() + _RETRY_SECONDS
 
