@@ -90,6 +90,20 @@ def test_a_location_is_a_release_of_its_own_with_a_tag_of_its_own(name: str) -> 
     assert modules[name] == {"module_name": f"{name}_location.definitions"}
 
 
+def test_every_pool_has_its_limit_before_anything_runs_in_containers() -> None:
+    # a mere default limit lets the first runs on a fresh storage overlap
+    host = yaml.safe_load((ROOT / "deploy/helm/dagster.yaml").read_text())
+    (pools,) = host["migrate"]["initContainers"]
+    for *shell, script in (SERVICES["migrate"]["command"], [*pools["command"], *pools["args"]]):
+        assert shell == ["sh", "-euc"]
+        lines = [line for line in script.splitlines() if not line.startswith("#")]
+        assert lines == [
+            "dagster instance migrate",
+            *(f"dagster instance concurrency set {name}_duckdb 1" for name in NAMES),
+        ]
+    assert host["migrate"]["enabled"]
+
+
 @pytest.mark.slow
 def test_the_runbooks_backup_can_be_restored_and_nothing_newer_stays(
     postgres: Postgres, tmp_path: Path

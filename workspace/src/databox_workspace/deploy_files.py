@@ -28,6 +28,12 @@ _COMPOSE_SERVICES = """\
     image: databox/{name}:${{{NAME}_TAG:-latest}}
     build: {{context: .., dockerfile: deploy/Dockerfile, args: {{LOCATION: {name}}}}}
 """
+_COMPOSE_POOLS = """\
+        dagster instance concurrency set {name}_duckdb 1
+"""
+_HELM_POOLS = """\
+          dagster instance concurrency set {name}_duckdb 1
+"""
 _HELM_SERVERS = """\
       - {{host: {host}, port: 3030, name: {name}}}
 """
@@ -83,8 +89,8 @@ deployments:
 """
 _BLOCKS: Mapping[str, Sequence[str]] = {
     "workspace.prod.yaml": [_WORKSPACE],
-    "deploy/compose.yaml": [_COMPOSE_SOCKETS, _COMPOSE_SERVICES],
-    "deploy/helm/dagster.yaml": [_HELM_SERVERS],
+    "deploy/compose.yaml": [_COMPOSE_SOCKETS, _COMPOSE_SERVICES, _COMPOSE_POOLS],
+    "deploy/helm/dagster.yaml": [_HELM_SERVERS, _HELM_POOLS],
     "deploy/dagster_cloud.yaml": [_CLOUD],
 }
 
