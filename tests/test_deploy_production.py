@@ -32,6 +32,14 @@ def test_every_file_that_names_the_locations_is_made_from_the_one_list() -> None
         assert (ROOT / path).read_text() == text, f"{path} is not current: task deploy:files"
 
 
+def test_a_run_is_queued_on_a_machine_as_in_production() -> None:
+    here, deployed = (
+        yaml.safe_load((ROOT / file).read_text())["run_coordinator"]
+        for file in ("dagster.yaml", "deploy/dagster.yaml")
+    )
+    assert here == deployed
+
+
 def test_compose_is_valid_by_the_schema_of_the_compose_specification() -> None:
     check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
     done = subprocess.run(
