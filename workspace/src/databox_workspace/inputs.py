@@ -77,7 +77,9 @@ def folders_digest(folders: tuple[str, ...], root: Path) -> str:
 
 def uncommitted_files(made_from: Inputs, root: Path) -> list[str]:
     """What concerns the location and is not as the last commit has it, its tests included."""
-    said = _git(root, "status", "--porcelain", "-z", "--", *made_from.folders, RECIPE, "uv.lock")
+    # a rename would be said as two paths of which only the first has a status before it
+    status = ["status", "--porcelain", "-z", "--no-renames"]
+    said = _git(root, *status, "--", *made_from.folders, RECIPE, "uv.lock")
     return sorted(entry[3:] for entry in said.split("\0") if entry)
 
 
