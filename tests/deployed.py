@@ -100,8 +100,7 @@ def variant(
 
 def count_as_tested(made: Build, root: Path) -> None:
     """Let a build pass for one whose tests have passed."""
-    tests = root / location(made.location).folder / "tests"
-    passed_note(made).write_text(tests_digest(tests))
+    passed_note(made).write_text(tests_digest(location(made.location), root))
 
 
 def is_running(pid: int) -> bool:

@@ -1,12 +1,14 @@
 """Running a location's tests on a build: the files that are deployed are the files that are tested.
 
 The test environment has the location's development group and nothing else of its own; the build's
-packages are put on its path. A build that has passed is not tested again, unless the tests change.
+packages are put on its path. A build that has passed is not tested again, unless what tests it
+changes.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -16,7 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from databox_workspace.builds import Build, BuildError
+from databox_workspace.inputs import folders_digest
 from databox_workspace.locations import Location
+from databox_workspace.watch import PARTS, TEST_GROUPS, locked_packages
 
 _LAST_LINES = 25
 # a test run must not find the deployment's home, data, keys and alerts
@@ -36,7 +40,7 @@ def prove(
     """Run the location's tests on a build. Raises `TestsFailedError` with the last lines said."""
     tests = root / location.folder / "tests"
     note = passed_note(made)
-    digest = tests_digest(tests)
+    digest = tests_digest(location, root)
     if note.is_file() and note.read_text(encoding="utf-8").strip() == digest:
         say(f"The tests passed on {made.id} before")
         return
@@ -73,13 +77,30 @@ def passed_note(made: Build) -> Path:
     return made.folder.with_name(f"{made.id}.passed")
 
 
-def tests_digest(tests: Path) -> str:
-    """A name for the content of a folder of tests."""
+def tests_digest(location: Location, root: Path) -> str:
+    """A name for all that decides whether a location's tests pass, but for the build itself.
+
+    The tests, what they import beside the build, how pytest is set, and the packages that the lock
+    has for them.
+    """
+    tests = root / location.folder / "tests"
+    files = [root / "conftest.py"]
+    files += (file for file in tests.rglob("*") if "__pycache__" not in file.parts)
+    # what the tests of several packages share lies with those of the whole, and is no test
+    files += (file for file in (root / "tests").glob("*.py") if not file.match("test_*"))
     found = hashlib.sha256()
-    for file in sorted(tests.rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts:
-            found.update(f"{file.relative_to(tests)}\n".encode())
+    for file in sorted(files):
+        if file.is_file():
+            found.update(f"{file.relative_to(root)}\n".encode())
             found.update(hashlib.sha256(file.read_bytes()).digest())
+    for name in ("pyproject.toml", "uv.lock"):
+        part = PARTS[name]((root / name).read_text(encoding="utf-8"), location)
+        found.update(json.dumps(part, sort_keys=True, default=str).encode())
+    locked = locked_packages(
+        (root / "uv.lock").read_text(encoding="utf-8"), location, groups=TEST_GROUPS
+    )
+    ours = [str(entry["source"]["editable"]) for entry in locked if "editable" in entry["source"]]
+    found.update(folders_digest(tuple(ours), root).encode())
     return found.hexdigest()[:12]
 
 
