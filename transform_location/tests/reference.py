@@ -202,7 +202,11 @@ class Reference:
                     found[visit.region, visit.day.month, code] += 1
         made: list[tuple[Any, ...]] = []
         for person in {row["person"] for row in self.life_list}:
-            seen = {row["species_code"] for row in self.life_list if row["person"] == person}
+            seen = {
+                self.species(row["species_code"])
+                for row in self.life_list
+                if row["person"] == person and row["species_code"] in self.taxa
+            }
             wanted = {key: k for key, k in found.items() if key[2] not in seen}
             for (region, month, code), k in wanted.items():
                 n = samples[region, month]

@@ -9,6 +9,14 @@ WITH people AS (
   SELECT DISTINCT
     person
   FROM ebird_staging.life_list
+), seen AS (
+  /* a subspecies, or a code of an older taxonomy, is the species that it counts as */
+  SELECT DISTINCT
+    life_list.person,
+    taxa.rollup_species_code AS species_code
+  FROM ebird_staging.life_list AS life_list
+  INNER JOIN ebird_staging.taxa AS taxa
+    ON taxa.species_code = life_list.species_code
 ), months AS (
   SELECT
     region_code,
@@ -39,7 +47,7 @@ SELECT
   )::DOUBLE AS frequency
 FROM people
 CROSS JOIN months
-LEFT JOIN ebird_staging.life_list AS seen
+LEFT JOIN seen
   ON seen.person = people.person AND seen.species_code = months.species_code
 WHERE
   seen.species_code IS NULL AND months.complete_checklists_reporting > 0
