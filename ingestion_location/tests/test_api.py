@@ -256,6 +256,19 @@ def test_the_api_is_there_if_it_says_anything_but_that_it_is_in_trouble(
         assert len(canned.requests) == 1
 
 
+def test_asking_whether_the_api_is_there_is_one_of_the_days_calls(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EBIRD_DAILY_CALL_LIMIT", "1")
+    with (
+        canned_api(one_after_another(Reply([]), Reply([]))) as canned,
+        client(canned, clock, monkeypatch) as api,
+    ):
+        assert api.trouble() is None
+        assert "the 1 calls of" in str(api.trouble())
+        assert len(canned.requests) == 1
+
+
 @given(
     st.floats(0.5, 50),
     st.integers(1, 20),

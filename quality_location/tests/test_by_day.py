@@ -7,7 +7,7 @@ import dagster as dg
 
 from databox_shared.days import DAYS_TAG, FIRST_DAY
 from quality_location.assets import CHECKS
-from quality_location.by_day import days_to_report
+from quality_location.by_day import MOST_DAYS, days_to_report
 from quality_location.evaluate import Outcome
 
 from .conftest import DAYS
@@ -88,6 +88,17 @@ def test_a_day_that_is_no_partition_is_told_in_the_whole_only() -> None:
     only_wrong = Outcome(check, 1, "", rows=9, failing_by_day={FIRST_DAY - timedelta(days=1): 1})
     assert days_to_report(only_wrong, DAYS, [], today) == []
     assert days_to_report(Outcome(check, 1, "", rows=9), DAYS, [], today) == []
+
+
+def test_a_run_for_more_than_a_month_tells_only_the_days_that_fail_or_failed() -> None:
+    [check] = [check for check in CHECKS if check.key == VALUES]
+    days = [date(2020, 1, 1) + timedelta(days=n) for n in range(MOST_DAYS + 1)]
+    today = days[-1]
+    passed = Outcome(check, 0, "", rows=9)
+    assert days_to_report(passed, days[1:], [], today) == days[1:]
+    assert days_to_report(passed, days, [days[3]], today) == [days[3]]
+    failed = Outcome(check, 1, "", rows=9, failing_by_day={days[5]: 1})
+    assert days_to_report(failed, days, [days[3]], today) == [days[3], days[5]]
 
 
 def test_a_check_of_which_one_day_fails_is_shown_as_failed(world: "World") -> None:

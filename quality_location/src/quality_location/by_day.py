@@ -21,20 +21,25 @@ from quality_location.evaluate import Outcome
 from quality_location.evidence import severity
 from quality_location.warehouse import Held
 
+# each day is about sixty events, and a backfill of a year would be for Dagster's log alone
+MOST_DAYS = 31
+
 
 def days_to_report(
     outcome: Outcome, days: Collection[date], failed_before: Collection[date], today: date
 ) -> list[date]:
     """The days of an outcome that are worth an evaluation of their own.
 
-    `days` are those that the run is for. Elsewhere a day is reported if rows fail there, or failed
+    `days` are those that the run is for; if they are more than a month, the evaluation for all days
+    stands for those that pass. Elsewhere a day is reported if rows fail there, or failed
     in the run before: it may have been mended from another table. Failing days come last, because
     Dagster shows a check as its newest evaluation says. If all failing rows lie on no day that is
     a partition (none, the year 202, tomorrow), the evaluation for all days stands alone.
     """
     if not outcome.check.is_by_day or not outcome.is_asked:
         return []
-    wanted = {*days, *failed_before, *outcome.failing_by_day}
+    told = days if len(days) <= MOST_DAYS else ()
+    wanted = {*told, *failed_before, *outcome.failing_by_day}
     partitions = sorted(day for day in wanted if FIRST_DAY <= day <= today)
     failing = [day for day in partitions if day in outcome.failing_by_day]
     if not outcome.passed and not failing:

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from databox_shared.settings import EBIRD_API_URL, Settings
-from ingestion_location.ebird.errors import EbirdError, GoneError, KeyRefusedError
+from ingestion_location.ebird.errors import BudgetError, EbirdError, GoneError, KeyRefusedError
 from ingestion_location.ebird.pace import (
     BURST,
     CALLS_PER_DAY,
@@ -153,12 +153,18 @@ class EbirdApi:
         self._woken.set()
 
     def trouble(self) -> str | None:
-        """Ask the cheapest question once; returns None if the API answers, else why not."""
+        """Ask the cheapest question once; returns None if the API answers, else why not.
+
+        It counts as one of the day's calls.
+        """
         from urllib3.exceptions import HTTPError
 
         path = "ref/taxonomy/versions"
         try:
+            self._budget.spend()
             response = self._request(path, PROBE_TIMEOUT_SECONDS, PROBE_TIMEOUT_SECONDS)
+        except BudgetError as error:
+            return str(error)
         except HTTPError as error:
             return self._unreachable(path, error)
         # a refused key is an answer: the run that it starts fails and says so
