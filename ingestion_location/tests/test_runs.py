@@ -113,6 +113,18 @@ def test_the_days_before_the_one_that_fails_are_handed_over(world: World) -> Non
         assert announced(instance)[2:] == [f"2026-11-{day}" for day in (19, 20, 21, 22)]
 
 
+def test_a_day_that_nobody_can_have_seen_is_refused_before_anything_is_asked(world: World) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = run(instance, "2014-12-31,2026-11-20,2026-11-25/2026-11-26")
+        assert not result.success
+        (event,) = [event for event in result.all_events if event.is_step_failure]
+        said = event.step_failure_data.user_failure_data
+        assert said is not None
+        assert "2014-12-31,2026-11-25/2026-11-26 cannot be read" in str(said.description)
+        assert announced(instance) == []
+    assert world.requests() == 0
+
+
 def test_only_what_was_selected_is_fetched(world: World) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(

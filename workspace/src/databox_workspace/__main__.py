@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from datetime import UTC, datetime, timedelta
 
 import click
 from rich.console import Console
 
-from databox_shared.days import DaysError, parse_days
+from databox_shared.days import FIRST_DAY, DaysError, format_days, parse_days
 from databox_shared.settings import SettingsError, load_settings, project_root
 from databox_workspace.deploy_commands import (
     build_command,
@@ -30,12 +31,20 @@ def main() -> None:
 
 
 def _days(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
     try:
-        if value is not None and not parse_days(value):
-            message = "it names no day"
-            raise click.BadParameter(message)
+        days = parse_days(value)
     except DaysError as error:
         raise click.BadParameter(str(error)) from None
+    if not days:
+        message = "it names no day"
+        raise click.BadParameter(message)
+    # east of Greenwich it is tomorrow already
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    if wrong := [day for day in days if not FIRST_DAY <= day <= tomorrow]:
+        message = f"{format_days(wrong)} cannot be read: days are from {FIRST_DAY} to today"
+        raise click.BadParameter(message)
     return value
 
 

@@ -7,14 +7,14 @@ It must never announce a day before the snapshot that holds it is in place.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
 from databox_shared import handoff, snapshots
 from databox_shared.contracts import RAW, Table, contract
-from databox_shared.days import READ_DATE_TAG, daily_partitions, format_days, run_days
+from databox_shared.days import FIRST_DAY, READ_DATE_TAG, daily_partitions, format_days, run_days
 from databox_shared.settings import Settings, load_settings
 from ingestion_location.ebird.announce import announce_days, announce_snapshots
 from ingestion_location.ebird.api import EbirdApi
@@ -147,10 +147,22 @@ def _ingest(context: dg.AssetExecutionContext, ingest: Ingest) -> None:
 
 
 def _days(ingest: Ingest, asked: list[date] | None) -> dict[date, str]:
-    """The days that the run is for, each with the reason why it is read."""
-    if asked is not None:
-        return dict.fromkeys(asked, "asked for")
+    """The days that the run is for, each with the reason why it is read.
+
+    Raises `dg.Failure` for a day that no observation can be of: it would be handed over as empty,
+    and fail everybody's checks from then on.
+    """
     today = ingest.fetcher.read_date
+    if asked is not None:
+        # east of Greenwich it is tomorrow already
+        wrong = [day for day in asked if not FIRST_DAY <= day <= today + timedelta(days=1)]
+        if wrong:
+            msg = (
+                f"{format_days(wrong)} cannot be read: days are from {FIRST_DAY} to today "
+                f"({today}); nothing was read"
+            )
+            raise dg.Failure(msg, allow_retries=False)
+        return dict.fromkeys(asked, "asked for")
     known = reads_before(ingest.working_file, today)
     settings = ingest.settings
     return due_days(settings.ebird_regions, known, today, settings.ebird_reread)
