@@ -43,6 +43,7 @@ def test_redeploys_under_load_change_no_result_and_lose_and_double_nothing(
 ) -> None:
     disturbed = report(built, api, redeploys=REDEPLOYS)
     print(f"runs {disturbed.runs}, in flight at a redeploy {disturbed.in_flight}")  # noqa: T201
+    assert disturbed.in_flight, "no redeploy met a run"
     assert not disturbed.not_successful
     assert not disturbed.answered_twice
     assert not disturbed.noticed
