@@ -8,8 +8,9 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Generator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from unittest import mock
 
@@ -22,7 +23,7 @@ from databox_workspace.deploy import let_serve
 from databox_workspace.deployment import ServerError
 from databox_workspace.locks import try_lock
 from databox_workspace.servers import CodeServer
-from databox_workspace.site import Site
+from databox_workspace.site import BusyError, Site
 
 
 @pytest.fixture
@@ -233,3 +234,14 @@ def test_what_a_dead_server_that_is_not_current_left_is_ended_reported_and_forgo
     host.revive(where, {})
     assert steps == ["end quality-2", "report"] * 2
     assert servers.servers(where.run_dir, "quality") == [current]
+
+
+def test_a_deploy_waits_a_moment_for_who_only_tidies_up(where: Site) -> None:
+    with ExitStack() as stack:
+        stack.enter_context(where.deploying("quality"))
+        with pytest.raises(BusyError, match="is being deployed by"), where.deploying("quality"):
+            pass
+        let_go = threading.Timer(0.5, stack.close)
+        let_go.start()
+        with where.deploying("quality", wait_seconds=60):
+            let_go.join()

@@ -37,6 +37,8 @@ HEALTH_SECONDS = 180.0
 SHOWN_SECONDS = 90.0
 # the daemon looks every second whether another server answers, and ends a call that it has begun
 SETTLE_SECONDS = 5.0
+# the host takes a moment to forget an old server that has ended
+_WAIT_SECONDS = 10.0
 _POLL_SECONDS = 1.0
 
 Say = Callable[[str], object]
@@ -116,7 +118,7 @@ def let_serve(
     Nobody else deploys the location from the choice to the switch. Raises `DeployError`.
     """
     try:
-        with where.deploying(location):
+        with where.deploying(location, wait_seconds=_WAIT_SECONDS):
             made = choose()
             old = _release(where, made, action=action, health_seconds=health_seconds, say=say)
     except _ERRORS as error:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,12 +101,19 @@ class Site:
         return str(json.loads(self.host_note.read_text(encoding="utf-8"))["url"])
 
     @contextmanager
-    def deploying(self, location: str) -> Generator[None]:
-        """Be the only one who deploys this location. Raises `BusyError` if another does."""
+    def deploying(self, location: str, *, wait_seconds: float = 0.0) -> Generator[None]:
+        """Be the only one who deploys this location.
+
+        Raises `BusyError` if another still does after `wait_seconds`.
+        """
+        deadline = time.monotonic() + wait_seconds
         (self.folder / location).mkdir(parents=True, exist_ok=True)
         self.run_dir.mkdir(parents=True, exist_ok=True)
         with (self.folder / location / "deploy.lock").open("a+") as lock:
-            if not try_lock(lock.fileno()):
+            while not try_lock(lock.fileno()):
+                if time.monotonic() < deadline:
+                    time.sleep(0.1)
+                    continue
                 lock.seek(0)
                 msg = f"{location} is being deployed by process {lock.read().strip()}; wait for it"
                 raise BusyError(msg)
