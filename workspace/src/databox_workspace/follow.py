@@ -43,16 +43,21 @@ class RunTimes:
 
 @dataclass
 class Stage:
-    """One location's part of the chain, as far as it has come."""
+    """One location's part of the chain, as far as it has come. `lines` is its newest run's log."""
 
     location: str
     run_id: str | None = None
     status: dg.DagsterRunStatus | None = None
     days: set[str] = field(default_factory=set[str])
     rows: int = 0
-    message: str = ""
+    lines: list[str] = field(default_factory=list[str])
     times: RunTimes | None = None
     runs: int = 0
+
+    @property
+    def message(self) -> str:
+        """What it says it is doing."""
+        return self.lines[-1] if self.lines else ""
 
     @property
     def seconds(self) -> float | None:
@@ -144,7 +149,7 @@ class Chain:
     def _read(self, stage: Stage, record: dg.RunRecord, *, runs: int) -> None:
         run = record.dagster_run
         if stage.run_id != run.run_id:
-            stage.rows, stage.days = 0, set()
+            stage.rows, stage.days, stage.lines = 0, set(), []
         stage.run_id, stage.status, stage.runs = run.run_id, run.status, runs
         stage.days |= {day.isoformat() for day in parse_days(run.tags.get(DAYS_TAG, ""))}
         created = record.create_timestamp.timestamp()
@@ -168,7 +173,7 @@ class Chain:
     def _read_entry(self, stage: Stage, entry: dg.EventLogEntry) -> None:
         event = entry.dagster_event
         if event is None:
-            stage.message = entry.user_message.splitlines()[0] if entry.user_message else ""
+            stage.lines += entry.user_message.splitlines()[:1]
         elif event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
             if event.partition:
                 stage.days.add(event.partition)

@@ -101,10 +101,12 @@ class LiveScreen:
 
 @dataclass
 class LineScreen:
-    """One line for each thing that changed."""
+    """One line for each thing that was said or changed."""
 
     console: Console
-    _seen: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    _words: dict[str, str] = field(default_factory=dict[str, str])
+    # how many lines of a run have been printed
+    _printed: dict[str | None, int] = field(default_factory=dict[str | None, int])
 
     def __enter__(self) -> Self:
         return self
@@ -120,15 +122,15 @@ class LineScreen:
     def show(self, stages: Iterable[Stage]) -> None:
         """Print what is new since the last call."""
         for stage in stages:
+            for line in stage.lines[self._printed.get(stage.run_id, 0) :]:
+                self._line(stage, line)
+            self._printed[stage.run_id] = len(stage.lines)
             word = _WORDS.get(stage.status, "running")
-            said, message = self._seen.get(stage.location, ("waiting", ""))
-            if stage.message != message and stage.message:
-                self._line(stage, stage.message)
-            if word != said:
+            if word != self._words.get(stage.location, "waiting"):
                 rows = f", {stage.rows:,} rows in {stage.seconds:.0f} s" if word == "done" else ""
                 run = f" (run {(stage.run_id or '')[:8]})" if word == "queued" else ""
                 self._line(stage, f"{word}{run}{rows}")
-            self._seen[stage.location] = (word, stage.message)
+            self._words[stage.location] = word
 
     def _line(self, stage: Stage, text: str) -> None:
         clock = datetime.now().astimezone().strftime("%H:%M:%S")
