@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -101,6 +102,14 @@ def test_every_view_opens_fits_and_is_accessible(
             assert found.violations_count == 0, found.generate_report()
             overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert overflow <= 0, f"{view} is wider than the screen"
+            # what is folded has no size
+            page.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)")
+            scrolled = page.evaluate(
+                "[...document.querySelectorAll('.scroll')].filter(box =>"
+                " box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight)"
+                ".map(box => box.ariaLabel)"
+            )
+            assert scrolled == [], f"tables of {view} scroll inside the page"
 
 
 @pytest.mark.parametrize("view", ["rare", "species", "hotspots", "quality"])
@@ -216,6 +225,47 @@ def test_rarities_are_listed_for_the_days_that_are_asked_for(opened: Opened) -> 
     expect(rows).to_contain_text("Snowy Owl")
     expect(rows).to_contain_text("confirmed")
     expect(page.locator("#rare-chart")).to_have_attribute("aria-label", re.compile("Snowy Owl"))
+
+
+def test_a_number_stands_on_the_map_unless_an_earlier_place_lies_too_close(opened: Opened) -> None:
+    page = opened.show("rare")
+    first, near, far = (
+        {"label": label, "latitude": 38.9, "longitude": longitude}
+        for label, longitude in (("1", -77.1), ("2", -77.099), ("3", -77.0))
+    )
+    size = {"width": 400, "height": 300}
+
+    def shown(*places: dict[str, str | float]) -> str:
+        found = page.evaluate("([places, size]) => apart(places, places, size)", [places, size])
+        return "".join(str(place["label"]) for place in found)
+
+    assert shown(first, near, far) == "13"
+    assert shown(near, first, far) == "23"
+    number = page.locator("#rare-chart svg text").get_by_text("1", exact=True)
+    expect(number).to_have_count(1)
+    expect(page.locator("#rare-table .pin")).to_have_text(["1", "1"])
+
+
+def test_too_few_loaded_days_are_not_taken_for_no_arrivals(opened: Opened) -> None:
+    page = opened.show("moving")
+    for table in ("#arrived", "#departed"):
+        expect(page.locator(table)).to_have_text("Not known yet: 2 of 28 days are loaded.")
+
+
+def test_the_footer_leads_to_the_data_by_every_way_to_the_page(
+    released_world: "World", opened: Opened
+) -> None:
+    for report in (opened.file.parent, released_world.release.folder / "report"):
+        opened.file = report / "index.html"
+        links = opened.show("seen").locator("footer a")
+        expect(links).to_have_text(["DuckDB file", "Parquet"])
+        database, parquet = (
+            # as a browser does it: `..` before links are followed
+            Path(urlsplit(link.evaluate("link => link.href")).path)
+            for link in links.all()
+        )
+        assert database.samefile(released_world.settings.release_path)
+        assert parquet.samefile(released_world.release.folder / "parquet")
 
 
 def test_the_numbers_are_those_of_the_marts(opened: Opened) -> None:

@@ -128,6 +128,7 @@ def make_release(
     write_page(
         connection,
         building / "report",
+        database=settings.release_path.name,
         about=asdict(manifest),
         corrections=corrections(connection, current, manifest),
     )
@@ -181,7 +182,7 @@ def _manifest(connection: "DuckDBPyConnection", facts: Facts) -> Manifest:
 
 def _files(folder: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for file in sorted(folder.rglob("*")):
-        # the page's link to the present is not part of the release
+        # the page's links, to the present and to the Parquet, are not part of the release
         if file.is_symlink() or not file.is_file():
             continue
         yield (

@@ -37,11 +37,13 @@ def write_page(
     connection: "DuckDBPyConnection",
     folder: Path,
     *,
+    database: str,
     about: Mapping[str, Any],
     corrections: Sequence[Mapping[str, Any]],
 ) -> None:
     """Write the site of one release into `folder`.
 
+    `database` is the name of the release's DuckDB file, which lies a folder up, beside `parquet/`.
     `about` is the release's manifest, and `corrections` what it changed of the release before.
     """
     from jinja2 import Environment, StrictUndefined
@@ -54,10 +56,12 @@ def write_page(
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
         (_SITE / _TEMPLATE).read_text(encoding="utf-8")
     )
-    html = template.render(about=about)
+    html = template.render(about=about, database=database)
     (folder / "index.html").write_text(html, encoding="utf-8")
     data = page_data(connection) | {"release": about, "corrections": corrections}
     (folder / "data.js").write_text(_script("DATABOX", data), encoding="utf-8")
+    # the page is also opened as data/report, where no parquet/ is a folder up
+    (folder / "parquet").symlink_to(Path("..", "parquet"))
     # the present lies beside all releases: releases/<id>/report/status.js → releases/status.js
     (folder / STATUS).symlink_to(Path("..", "..", STATUS))
 

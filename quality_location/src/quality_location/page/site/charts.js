@@ -47,34 +47,46 @@ async function draw(id, specification) {
   }
 }
 
+// a legend in one line, or in lines of its own where that is too long
+const legendAbove = (width, colour) =>
+  ({ orient: "top", labelColor: colour.ink, direction: width < 400 ? "vertical" : "horizontal" });
+
 // ---- maps: places by their coordinates; without a request there is no picture of the land
 const degrees = (positive, negative) =>
   `format(abs(datum.value), '.2f') + '° ' + (datum.value < 0 ? '${negative}' : '${positive}')`;
+const EDGE = 24;
+const AXIS = 60;
 const place = {
-  x: { field: "longitude", type: "quantitative", title: null, scale: { zero: false, padding: 24 },
-    axis: { labelExpr: degrees("E", "W"), tickCount: 4 } },
-  y: { field: "latitude", type: "quantitative", title: null, scale: { zero: false, padding: 24 },
+  x: { field: "longitude", type: "quantitative", title: null, scale: { zero: false, nice: false, padding: EDGE },
+    axis: { labelExpr: degrees("E", "W"), tickCount: 4, labelOverlap: true, labelSeparation: 10 } },
+  y: { field: "latitude", type: "quantitative", title: null, scale: { zero: false, nice: false, padding: EDGE },
     axis: { labelExpr: degrees("N", "S"), tickCount: 4 } },
 };
 
-function mapSize(rows, available) {
-  if (!rows.length) return { width: available, height: 120 };
-  const span = (name) => {
-    const values = rows.map((row) => row[name]);
-    return Math.max(0.02, Math.max(...values) - Math.min(...values));
-  };
-  const middle = rows.reduce((total, row) => total + row.latitude, 0) / rows.length;
-  // a degree of longitude is shorter than one of latitude
-  const ratio = span("latitude") / (span("longitude") * Math.cos((middle * Math.PI) / 180));
-  const height = Math.min(Math.max(available * ratio, 220), 480);
-  const axis = 60;
-  return { width: Math.round(Math.min(available, height / ratio + axis)), height: Math.round(height) };
+function span(rows, name) {
+  const values = rows.map((row) => row[name]);
+  return Math.max(0.02, Math.max(...values) - Math.min(...values));
 }
 
-// names on a map, with a rim so that they are read over points
-function names(rows, colour, size) {
-  const text = { type: "text", dy: -size, fontSize: 12, limit: 180 };
-  return [{ stroke: colour.card, strokeWidth: 4, strokeJoin: "round" }, { color: colour.ink }].map((ink) => ({
-    data: { values: rows }, mark: { ...text, ...ink }, encoding: { ...place, text: { field: "label" } },
-  }));
+function mapSize(rows, available) {
+  if (!rows.length) return { width: available, height: 120 };
+  const middle = rows.reduce((total, row) => total + row.latitude, 0) / rows.length;
+  // a degree of longitude is shorter than one of latitude
+  const ratio = span(rows, "latitude") / (span(rows, "longitude") * Math.cos((middle * Math.PI) / 180));
+  const height = Math.min(Math.max(available * ratio, 220), 480);
+  return { width: Math.round(Math.min(available, height / ratio + AXIS)), height: Math.round(height) };
 }
+
+// the places whose numbers are neither touched nor covered by an earlier one on the map of all rows
+function apart(places, rows, { width, height }) {
+  const [across, down] = [
+    (width - AXIS - 2 * EDGE) / span(rows, "longitude"), (height - 2 * EDGE) / span(rows, "latitude")];
+  return places.filter((spot, index) => places.slice(0, index).every((earlier) => Math.hypot(
+    (spot.longitude - earlier.longitude) * across, (spot.latitude - earlier.latitude) * down) > 20));
+}
+
+// numbers on the points of a map; the list beside it has the names
+const numbers = (places, colour, tooltip) => ({
+  data: { values: places }, mark: { type: "text", fontSize: 11, fontWeight: 700, color: colour.card },
+  encoding: { ...place, text: { field: "label" }, tooltip },
+});

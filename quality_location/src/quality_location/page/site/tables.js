@@ -23,7 +23,7 @@ function day(iso, newest, weekday) {
   return element("time", { datetime: iso }, new Date(iso).toLocaleDateString("en-GB", options));
 }
 
-// columns: [heading, cell(row), "number" or "", "optional" or ""]; the latter is left out on a phone
+// columns: [heading, cell(row), "number", "long" or "", "optional" or ""]; the last is left out on a phone
 function fill(table, columns, rows, nothing) {
   const classes = ([, , kind, optional]) => {
     const names = [kind, optional].filter(Boolean).join(" ");
@@ -39,6 +39,10 @@ function fill(table, columns, rows, nothing) {
     element("tr", {}, ...columns.map((column) => element("td", classes(column), column[1](row)))));
   table.append(element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));
 }
+
+// a table's name, which may break after its dots and underscores
+const tableName = (name) => element("span", {},
+  ...name.split(/(?<=[._])/).flatMap((part) => [part, element("wbr")]));
 
 const speciesName = (row) => element("span", {},
   element("a", { href: `#species/${row.species_code}` }, row.com_name), " ", element("i", {}, row.sci_name));

@@ -99,26 +99,28 @@ function drawRare() {
     : "No rare bird was reported at a public hotspot.";
   byId("rare-chart").setAttribute("aria-label", `Map. ${byId("rare-said").textContent}`);
   const spots = ofRegion(data.hotspots).filter((row) => row.period === "all");
-  const labels = new Map(rows.map((row) => [row.loc_name, { ...row, label: row.com_name }]));
-  for (const spot of labels.values()) {
-    spot.label = [...new Set(rows.filter((row) => row.loc_name === spot.loc_name).map((row) => row.com_name))].join(", ");
+  const numbered = new Map();
+  for (const row of rows) {
+    if (!numbered.has(row.loc_name)) numbered.set(row.loc_name, { ...row, label: String(numbered.size + 1) });
   }
-  draw("rare-chart", (width, colour) => ({
-    ...mapSize([...rows, ...spots], width),
-    layer: [
+  const tooltip = [{ field: "com_name", title: "Bird" }, { field: "loc_name", title: "Hotspot" },
+    { field: "obs_date", title: "Day" }, { field: "status", title: "Status" }];
+  draw("rare-chart", (width, colour) => {
+    const all = [...rows, ...spots];
+    const size = mapSize(all, width);
+    return { ...size, layer: [
       { data: { values: spots }, mark: { type: "circle", color: colour.line, size: 22, opacity: 1 }, encoding: place },
-      { data: { values: [...rows].reverse() }, mark: { type: "circle", size: 150, opacity: 1, stroke: colour.card },
-        encoding: { ...place,
-          color: { field: "status", type: "nominal", title: null, legend: { orient: "top", labelColor: colour.ink },
-            scale: { domain: ["confirmed", "unconfirmed", "withdrawn"], range: [colour.leaf, colour.warn, colour.soft] } },
-          tooltip: [{ field: "com_name", title: "Bird" }, { field: "loc_name", title: "Hotspot" },
-            { field: "obs_date", title: "Day" }, { field: "status", title: "Status" }] } },
-      ...(labels.size <= 12 ? names([...labels.values()], colour, 14) : []),
-    ],
-  }));
+      { data: { values: [...rows].reverse() }, mark: { type: "circle", size: 300, opacity: 1, stroke: colour.card },
+        encoding: { ...place, tooltip,
+          color: { field: "status", type: "nominal", title: null, legend: legendAbove(width, colour),
+            scale: { domain: ["confirmed", "unconfirmed", "withdrawn"], range: [colour.leaf, colour.warn, colour.soft] } } } },
+      numbers(apart([...numbered.values()], all, size), colour, tooltip),
+    ] };
+  });
   fill(byId("rare-table"), [
     ["Day", (row) => day(row.obs_date, newest, true), ""],
-    ["Bird and hotspot", (row) => element("span", {}, element("b", {}, row.com_name), element("br"), row.loc_name), ""],
+    ["Bird and hotspot", (row) => element("span", {}, element("b", {}, row.com_name), element("br"),
+      element("span", { class: "pin" }, numbered.get(row.loc_name).label), " ", row.loc_name), "long"],
     ["Status", (row) => element("span", { class: `status ${row.status}` }, row.status), ""],
     ["There since", (row) => day(row.first_seen, newest), "number", "optional"],
   ], rows, "No rare bird was reported at a public hotspot.");
@@ -185,13 +187,15 @@ function drawMoving() {
   byId("moving-hint").replaceChildren(...(newest
     ? ["An arrival is the first report after at least 21 days without one. A departure was seen on at least 3 days of the 3 weeks before. Both need 28 loaded days; the records of this region begin on ", day(data.begins[state.region], ""), "."]
     : ["No day is loaded yet."]));
+  const loaded = ofRegion(data.days).length;
+  const none = (nothing) => (loaded < 28 ? `Not known yet: ${loaded} of 28 days are loaded.` : nothing);
   const latest = (name) => (a, b) => (a[name] < b[name] ? 1 : -1);
   fill(byId("arrived"), [["Species", speciesName, ""],
     ["Away for", (row) => (row.days_away ? `${number(row.days_away)} days` : "new here"), "number"],
     ["First seen", (row) => day(row.arrived, newest), "number"]],
-  rows.filter((row) => row.arrived && row.arrived > weekAgo).sort(latest("arrived")), "No arrivals.");
+  rows.filter((row) => row.arrived && row.arrived > weekAgo).sort(latest("arrived")), none("No arrivals."));
   fill(byId("departed"), [["Species", speciesName, ""], ["Last seen", (row) => day(row.last_seen, newest), "number"]],
-    rows.filter((row) => row.departed).sort(latest("last_seen")), "No departures.");
+    rows.filter((row) => row.departed).sort(latest("last_seen")), none("No departures."));
   fill(byId("seldom"), [["Species", speciesName, ""],
     ["Checklists", (row) => number(row.checklists_now), "number"],
     ["Last seen", (row) => day(row.last_seen, newest), "number"]],
@@ -209,17 +213,19 @@ function drawHotspots() {
   const top = rows.slice(0, 3).map((row) => `${row.loc_name} (${row.num_species})`).join(", ");
   byId("hotspot-chart").setAttribute("aria-label", rows.length
     ? `Map of ${rows.length} hotspots. Most species: ${top}.` : "No hotspot was visited.");
-  const best = rows.filter((row) => row.ranking <= 5).map((row) => ({ ...row, label: `${row.ranking} ${row.loc_name}` }));
-  draw("hotspot-chart", (width, colour) => ({
-    ...mapSize(rows, width),
-    layer: [
-      { data: { values: rows }, mark: { type: "circle", color: colour.leaf, opacity: 0.55, stroke: colour.card },
-        encoding: { ...place, size: { field: "num_species", type: "quantitative", scale: { range: [30, 500] }, legend: null },
-          tooltip: [{ field: "loc_name", title: "Hotspot" }, { field: "num_species", title: "Species" },
-            { field: "num_checklists", title: "Checklists" }, { field: "last_visit", title: "Last visit" }] } },
-      ...names(best, colour, 14),
-    ],
-  }));
+  const best = rows.filter((row) => row.ranking <= 5).map((row) => ({ ...row, label: String(row.ranking) }));
+  const tooltip = [{ field: "loc_name", title: "Hotspot" }, { field: "num_species", title: "Species" },
+    { field: "num_checklists", title: "Checklists" }, { field: "last_visit", title: "Last visit" }];
+  draw("hotspot-chart", (width, colour) => {
+    const size = mapSize(rows, width);
+    return { ...size, layer: [
+      { data: { values: [...rows].reverse() }, mark: { type: "circle", color: colour.leaf, stroke: colour.card },
+        encoding: { ...place, tooltip,
+          size: { field: "num_species", type: "quantitative", scale: { range: [30, 500] }, legend: null },
+          opacity: { condition: { test: "datum.ranking <= 5", value: 1 }, value: 0.5 } } },
+      numbers(apart(best, rows, size), colour, tooltip),
+    ] };
+  });
   fill(byId("hotspot-table"), [
     ["Rank", (row) => number(row.ranking), "number"],
     ["Hotspot", (row) => row.loc_name, ""],
@@ -233,9 +239,9 @@ function drawHotspots() {
 // ---- data quality
 const isShort = (row) => row.completeness !== null && row.completeness < COMPLETE;
 const checkColumns = [
-  ["Table", (row) => row.table, ""], ["Check", (row) => row.name, ""],
+  ["Table", (row) => tableName(row.table), ""], ["Check", (row) => row.name, ""],
   ["Outcome", (row) => element("span", { class: `status ${row.outcome}` }, row.outcome), ""],
-  ["What was found", (row) => row.reason, ""], ["Owner", (row) => row.owner, "", "optional"],
+  ["What was found", (row) => row.reason, "long"], ["Owner", (row) => row.owner, "", "optional"],
 ];
 
 function drawQuality() {
@@ -253,7 +259,7 @@ function drawQuality() {
       x: { field: "obs_date", type: "temporal", timeUnit: "utcyearmonthdate", title: null,
         axis: { format: "%d %b", grid: false, labelOverlap: true, tickCount: Math.min(days.length, 8) } },
       y: { field: "count", type: "quantitative", title: "checklists" }, order: { field: "order" },
-      color: { field: "state", type: "nominal", title: null, legend: { orient: "top", labelColor: colour.ink },
+      color: { field: "state", type: "nominal", title: null, legend: legendAbove(width, colour),
         scale: { domain: states, range: [colour.leaf, colour.warn, colour.line] } },
       tooltip: [{ field: "obs_date", title: "Day" }, { field: "num_checklists", title: "Loaded" },
         { field: "stats_checklists", title: "eBird counts" }],
@@ -272,18 +278,18 @@ function drawQuality() {
     status ? "None: every check passed." : unknown);
   fill(byId("passed-table"), checkColumns, checks.filter((check) => check.outcome === "passed"), unknown);
   fill(byId("fresh-table"), [
-    ["Table", (row) => row.table, ""],
+    ["Table", (row) => tableName(row.table), ""],
     ["State", (row) => element("span", { class: `status ${row.outcome}` }, row.outcome === "passed" ? "fresh" : "old"), ""],
-    ["What was found", (row) => row.reason, ""],
+    ["What was found", (row) => row.reason, "long"],
   ], checks.filter((check) => check.is_freshness), unknown);
   fill(byId("score-table"), [
-    ["Table", (row) => `${row.schema_name}.${row.table_name}`, ""], ["Owner", (row) => row.owner, ""],
+    ["Table", (row) => tableName(`${row.schema_name}.${row.table_name}`), ""], ["Owner", (row) => row.owner, "", "optional"],
     ["Checks", (row) => number(row.checks), "number"], ["Warned", (row) => number(row.warned), "number"],
     ["Failed", (row) => number(row.failed), "number"],
     ["Runs without a failure", (row) => `${row.runs_passed} of ${row.runs}`, "number", "optional"],
   ], status ? status.scorecard : [], unknown);
   fill(byId("correction-table"), [
-    ["Table", (row) => row.table, ""], ["Day", (row) => row.day, ""],
+    ["Table", (row) => tableName(row.table), ""], ["Day", (row) => row.day, ""],
     ["Rows added", (row) => number(row.added), "number"], ["changed", (row) => number(row.changed), "number"],
     ["removed", (row) => number(row.removed), "number"],
   ], data.corrections, "Nothing: no day that was already released has changed.");
