@@ -51,7 +51,7 @@ def test_the_import_rules_know_every_package(pyproject: dict[str, Any]) -> None:
 
 def test_the_task_runner_tests_every_location() -> None:
     task = Path(sys.executable).with_name("task")
-    command = [str(task), "--dry", "test"]
+    command = [str(task), "--color=false", "--dry", "test"]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     tested = re.findall(r"^task: \[test:(\w+)\] uv sync", done.stdout + done.stderr, re.MULTILINE)
     assert tested == [location.name for location in locations()]
