@@ -28,12 +28,11 @@ from databox_workspace.inputs import InputsError
 from databox_workspace.locations import Location, locations
 from databox_workspace.lost_runs import clean_up_after_dead
 from databox_workspace.proving import TestsFailedError, passed_note, prove
-from databox_workspace.servers import CodeServer, CodeServerError
+from databox_workspace.servers import HEALTH_SECONDS, CodeServer, CodeServerError
 from databox_workspace.site import BusyError, Site
 from databox_workspace.view import ViewError, shown, wait_until_shown
 
 KEEP = 3
-HEALTH_SECONDS = 180.0
 SHOWN_SECONDS = 90.0
 # the daemon looks every second whether another server answers, and ends a call that it has begun
 SETTLE_SECONDS = 5.0

@@ -23,11 +23,10 @@ from databox_workspace.home import Home, dagster_home, forget_daemon
 from databox_workspace.locations import locations
 from databox_workspace.locks import try_lock
 from databox_workspace.lost_runs import clean_up_after_dead
-from databox_workspace.servers import CodeServerError
+from databox_workspace.servers import HEALTH_SECONDS, CodeServerError
 from databox_workspace.site import BusyError, Site
 
 WORKSPACE = "workspace.prod.yaml"
-HEALTH_SECONDS = 180.0
 _WATCH_SECONDS = 2.0
 # what cannot be served is tried again, but not all the time
 _RETRY_SECONDS = 60.0

@@ -37,6 +37,8 @@ from databox_workspace.locks import is_locked, try_lock
 _NOTE = re.compile(r"(?P<location>\w+)-(?P<number>\d+)\.json")
 # a socket's path is an array of 108 bytes
 _MAX_SOCKET_PATH = 100
+HEALTH_SECONDS = 180.0
+"""How long a new server may take to load its code."""
 _POLL_SECONDS = 0.1
 _LAST_WORDS = 15
 
