@@ -1,7 +1,8 @@
 """A PostgreSQL server for tests, from the binaries of a wheel: nothing needs to be installed.
 
 It listens on a free loopback port, asks for a password, and keeps its files in a folder of its
-own. As root it runs as nobody, because PostgreSQL refuses to run as root.
+own. As root it runs as nobody, because PostgreSQL refuses to run as root; so that folder is not
+one of pytest's, which every other pytest of the machine closes to other users when it starts.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg2
@@ -59,13 +61,17 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(folder: Path) -> Generator[Postgres]:
-    """Run a server with its files in `folder`, and stop it at the end."""
+def running_postgres() -> Generator[Postgres]:
+    """Run a server, and at the end stop it and remove its files."""
+    with TemporaryDirectory(prefix="databox-postgres-") as folder:
+        yield from _running_in(Path(folder))
+
+
+def _running_in(folder: Path) -> Generator[Postgres]:
     as_nobody: dict[str, Any] = {}
     if os.geteuid() == 0:
         as_nobody = {"user": "nobody", "group": "nogroup", "extra_groups": []}
         shutil.chown(folder, "nobody", "nogroup")
-        _let_others_reach(folder)
     binaries = _binaries(folder)
     server = Postgres(_free_port(), secrets.token_urlsafe(12))
     password, data, log = folder / "password", folder / "data", folder / "log"
@@ -112,13 +118,6 @@ def _binaries(folder: Path) -> Path:
             shutil.copytree(binaries.parents[2] / name, folder / "wheel" / name)
         return folder / "wheel" / _BINARIES
     return binaries
-
-
-def _let_others_reach(folder: Path) -> None:
-    for parent in folder.parents:
-        if parent.owner() == "root" and not parent.stat().st_mode & 1:
-            # pytest's folders are its own
-            parent.chmod(parent.stat().st_mode | 1)
 
 
 def _free_port() -> int:
