@@ -126,6 +126,16 @@ def test_an_answer_of_the_wrong_shape_is_put_aside_and_asked_for_again(tmp_path:
     assert not list(tmp_path.rglob("*.rejected"))
 
 
+def test_versions_of_which_none_is_the_latest_are_put_aside_with_a_sentence(
+    tmp_path: Path,
+) -> None:
+    file = Landing(tmp_path).file("taxonomy_versions", "world", None, "2026-11-21")
+    file.open()
+    for versions in ("[]", '[{{"authorityVer": 2025.0, "latest": false}}]'):
+        with pytest.raises(ShapeError, match="no version is marked as the latest; the answer is"):
+            ask(file, Api(versions), "ref/taxonomy/versions")
+
+
 def test_a_field_that_nobody_knows_is_kept_and_named(tmp_path: Path) -> None:
     file = landed(tmp_path)
     file.open()

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from dlt.common.destination.exceptions import DestinationTerminalException
 
 from ingestion_location.ebird.destination import ReplaceScopesJob
-from ingestion_location.ebird.load import LoadError, connect, load
+from ingestion_location.ebird.load import KEPT_FOLDERS, LoadError, connect, load
 from ingestion_location.ebird.tables import DAY_TABLES
 
 DAYS = [date(2026, 11, 20), date(2026, 11, 21)]
@@ -119,6 +120,43 @@ def test_a_load_replaces_its_days_and_no_others_and_leaves_no_second_copy(
     with connect(working_file) as connection:
         schemas = connection.execute("SELECT DISTINCT schema_name FROM duckdb_tables()").fetchall()
     assert schemas == [("ebird_raw",)]
+
+
+def test_the_rows_that_are_counted_for_a_day_are_those_that_the_table_has(tmp_path: Path) -> None:
+    # the date of S1 was edited between the reads of the two days
+    files = both(tmp_path, {"S1": 1, "S2": 2}, {"S1": 1})
+    working_file = tmp_path / "working.duckdb"
+    counts = load(working_file, files, DAY_TABLES, SCOPES, dlt_dir=tmp_path / "dlt")
+    held = content(working_file)
+    for table in ("checklists", "observations"):
+        rows = {("US-DC", day): sum(day in row for row in held[table]) for day in DAYS}
+        assert dict(counts[table]) == rows == {("US-DC", day): 1 for day in DAYS}
+
+
+def test_a_place_is_named_as_the_newest_of_a_days_lists_has_it(tmp_path: Path) -> None:
+    """The lists of a region's parts follow one that was cut; a place may be renamed meanwhile."""
+    files = landed(tmp_path, DAYS[0], {"S1": 1})
+    (path,) = files["lists"]
+    cut = gzip.decompress(path.read_bytes()).decode()
+    part = cut.replace("06:00:00", "06:00:01").replace("A Park", "B Park").replace("/0", "/1")
+    path.write_bytes(gzip.compress((cut + part).encode()))
+    working_file = tmp_path / "working.duckdb"
+    load(working_file, files, ["checklists"], {}, dlt_dir=tmp_path / "dlt")
+    with connect(working_file) as connection:
+        names = connection.execute("SELECT loc_name FROM ebird_raw.checklists").fetchall()
+    assert names == [("B Park",)]
+
+
+def test_of_loads_that_failed_the_folders_of_the_last_few_stay(tmp_path: Path) -> None:
+    dlt_dir = tmp_path / "dlt"
+    (dlt_dir / "other").mkdir(parents=True)
+    for number in range(KEPT_FOLDERS + 3):
+        folder = dlt_dir / f"run-{number}"
+        (folder / "ebird").mkdir(parents=True)
+        os.utime(folder, (number, number))
+    load(tmp_path / "working.duckdb", {}, ["regions"], {}, dlt_dir=dlt_dir)
+    kept = {f"run-{number}" for number in range(3, KEPT_FOLDERS + 3)}
+    assert {path.name for path in dlt_dir.iterdir()} == {"other", *kept}
 
 
 # what the process has just done when it dies: a method of dlt's, its statement, how many before it
@@ -248,6 +286,8 @@ def test_a_table_without_scopes_is_replaced_or_stays_as_it_was(
     assert held() == [("old",)]
     load(working_file, regions("new"), ["regions"], {}, dlt_dir=tmp_path / "dlt")
     assert held() == [("new",)]
+    load(working_file, {}, ["regions"], {}, dlt_dir=tmp_path / "dlt")
+    assert held() == []
 
 
 def test_a_table_in_several_files_is_refused_before_anything_is_written(

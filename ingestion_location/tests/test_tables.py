@@ -197,3 +197,31 @@ def test_several_regions_are_read_at_once_each_with_those_it_lies_in(
         == []
     )
     assert ("US-PA-101",) in known
+
+
+def test_a_region_that_is_no_longer_asked_for_keeps_its_days_and_has_no_present(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it was called and where it has hotspots is needed for as long as its days are there."""
+    tables = (
+        "checklists", "hotspots", "species_lists", "regions",
+        "recent_observations", "notable_observations",
+    )  # fmt: skip
+
+    def regions(table: str) -> set[str]:
+        found = Engine().rows(f"SELECT DISTINCT region_code FROM ebird_raw.{table}")
+        return {code for (code,) in found}
+
+    monkeypatch.setenv("EBIRD_REGIONS", "US-DC,US-MA")
+    Engine().run(TODAY, [DAY])
+    assert all(regions(table) >= {"US-DC", "US-MA"} for table in tables)
+    monkeypatch.setenv("EBIRD_REGIONS", "US-DC")
+    before = world.requests()
+    Engine().run(TODAY + timedelta(days=1), [DAY])
+    assert {table for table in tables if "US-MA" not in regions(table)} == {
+        "recent_observations",
+        "notable_observations",
+    }
+    assert all("US-DC" in regions(table) for table in tables)
+    # what is now in the one region, and the list of taxonomies
+    assert world.requests() - before == 6 + 1

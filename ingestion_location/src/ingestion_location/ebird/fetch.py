@@ -74,7 +74,8 @@ class Fetcher:
     ages: tuple[int, ...]
     _unknown: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     _line: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(CONCURRENCY))
-    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _gathering: dict[Path, threading.Lock] = field(default_factory=dict[Path, threading.Lock])
 
     def unknown(self) -> dict[str, set[str]]:
         """Fields that no shape knows, by resource, as they were met until now."""
@@ -115,6 +116,8 @@ class Fetcher:
                 if resource in files:
                     self._ask_all(files[resource], [] if quiet else paths)
             self._view_all(files["views"], files["lists"], found, f"{region} {day}")
+            # it may have been asked again since it was complete
+            files["lists"].forget_rejected()
         except EbirdError as error:
             msg = f"{region} {day}: {error}"
             raise FetchError(msg) from error
@@ -150,6 +153,13 @@ class Fetcher:
         for version in _newest_two(versions):
             # a version never changes, so it is asked for once, not once a day
             gather("taxa", _WORLD, _taxonomy(version), version=str(version))
+        # a region that is no longer asked for keeps its days, and they its name
+        for region in self.landing.regions("region_info") - set(regions):
+            for resource in ("region_info", "region_list"):
+                reads = self.landing.reads(resource, region, None)
+                files = [self.landing.file(resource, region, None, name) for name in sorted(reads)]
+                last = [file.path for file in files if file.is_complete][-1:]
+                read.files.setdefault(resource, []).extend(last)
         self.report(f"snapshots of {', '.join(regions)}: {read.calls_made} calls")
         return read
 
@@ -268,6 +278,8 @@ class Fetcher:
         file = self.landing.file(resource, region, None, read or self.read_date.isoformat())
         try:
             with self._lock:
+                one_at_once = self._gathering.setdefault(file.path, threading.Lock())
+            with one_at_once:
                 file.open()
                 body = file.ask(self.api, path)
                 file.complete()

@@ -39,6 +39,10 @@ class Landing:
         files = self._partition(resource, region, day).glob("*.jsonl.*")
         return {file.name.partition(".jsonl.")[0] for file in files}
 
+    def regions(self, resource: str) -> set[str]:
+        """The regions of which that resource was ever asked for."""
+        return {folder.name for folder in (self.folder / resource).glob("*")}
+
     def _partition(self, resource: str, region: str, day: date | None) -> Path:
         folder = self.folder / resource / region
         return folder / day.isoformat() if day is not None else folder
@@ -60,6 +64,7 @@ class LandingFile:
         self.made = 0
         self.saved = 0
         self._part = folder / f"{read}.jsonl.part"
+        self._rejected = folder / f"{read}.jsonl.part.rejected"
         self._envelope = {"region": region, "day": day.isoformat() if day else None}
         self._bodies: dict[str, Any] = {}
         self._writer: IO[bytes] | None = None
@@ -143,7 +148,11 @@ class LandingFile:
             os.fsync(raw.fileno())
         temporary.replace(self.path)
         self._part.unlink()
-        self._part.with_name(f"{self._part.name}.rejected").unlink(missing_ok=True)
+        self.forget_rejected()
+
+    def forget_rejected(self) -> None:
+        """Remove the answer that was put aside: a better one has come since."""
+        self._rejected.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Stop gathering; what is in stays for the next fetch."""
@@ -157,9 +166,8 @@ class LandingFile:
         try:
             return answer, shapes.check(self.resource, answer.body)
         except ShapeError as error:
-            aside = self._part.with_name(f"{self._part.name}.rejected")
-            aside.write_text(answer.text, encoding="utf-8")
-            msg = f"{api.url}/{path}: {error}; the answer is in {aside}"
+            self._rejected.write_text(answer.text, encoding="utf-8")
+            msg = f"{api.url}/{path}: {error}; the answer is in {self._rejected}"
             raise ShapeError(msg) from None
 
     def _remember(self, stream: Any) -> int:

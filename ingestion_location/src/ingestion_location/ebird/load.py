@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 # DuckDB's own row groups: others are put together again, which makes the insert twice as expensive
 ROWS_AT_ONCE = 122_880
 
+# of loads that failed: more than anybody looks into, and each may be as large as a month
+KEPT_FOLDERS = 3
+
 _DLT_ENVIRONMENT = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
 }
@@ -76,7 +79,7 @@ def load(
         _run(pipeline, resources, on_write)
     with connect(working_file) as connection:
         if "checklists" in tables:
-            _forget_moved(connection, scopes.get("checklists", ()))
+            _forget_moved(connection, scopes.get("checklists", ()), counts)
         for table in chosen:
             empty = [
                 scope for scope in scopes.get(table.name, ()) if scope not in counts[table.name]
@@ -88,10 +91,13 @@ def load(
     return counts
 
 
-def _forget_moved(connection: duckdb.DuckDBPyConnection, scopes: Sequence[Scope]) -> None:
+def _forget_moved(
+    connection: duckdb.DuckDBPyConnection, scopes: Sequence[Scope], counts: Counts
+) -> None:
     """A checklist whose date was edited is on two days until both are read: the newer read holds.
 
-    Its key is then there twice, which a load that replaces whole days cannot see.
+    Its key is then there twice, which a load that replaces whole days cannot see. What was counted
+    of the older read is counted no more.
     """
     moved = connection.execute(
         """
@@ -104,16 +110,22 @@ def _forget_moved(connection: duckdb.DuckDBPyConnection, scopes: Sequence[Scope]
             QUALIFY row_number() OVER (
                 PARTITION BY region_code, sub_id ORDER BY read_at DESC, obs_date DESC
             ) > 1
-        ) RETURNING region_code, sub_id, obs_date
+        ) RETURNING region_code, obs_date, sub_id
         """,
         [sorted({scope[1] for scope in scopes}, key=str)],
     ).fetchall()
-    if moved:
-        connection.executemany(
-            "DELETE FROM ebird_raw.observations "
-            "WHERE region_code = ? AND sub_id = ? AND obs_date = ?",
-            [list(row) for row in moved],
-        )
+    if not moved:
+        return
+    seen = connection.execute(
+        "DELETE FROM ebird_raw.observations WHERE (region_code, obs_date, sub_id) IN "
+        "(SELECT (unnest(?::VARCHAR[]), unnest(?::DATE[]), unnest(?::VARCHAR[]))) "
+        "RETURNING region_code, obs_date",
+        [list(column) for column in zip(*moved, strict=True)],
+    ).fetchall()
+    for table, rows in {"checklists": moved, "observations": seen}.items():
+        gone = Counter((region, day) for region, day, *_ in rows)
+        for scope in gone.keys() & counts.get(table, {}).keys():
+            counts[table][scope] -= gone[scope]
 
 
 def connect(file: Path) -> duckdb.DuckDBPyConnection:
@@ -148,6 +160,9 @@ def _pipeline(working_file: Path, dlt_dir: Path) -> Generator[Any]:
     from ingestion_location.ebird.destination import WholeScopes
 
     dlt_dir.mkdir(parents=True, exist_ok=True)
+    left = sorted(dlt_dir.glob("run-*"), key=lambda folder: folder.stat().st_mtime)
+    for folder in left[:-KEPT_FOLDERS]:
+        shutil.rmtree(folder, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=dlt_dir))
     yield dlt.pipeline(
         pipeline_name="ebird",
@@ -155,7 +170,7 @@ def _pipeline(working_file: Path, dlt_dir: Path) -> Generator[Any]:
         destination=WholeScopes(str(working_file)),
         dataset_name=RAW,
     )
-    # after a failure the folder stays, for whoever looks into it
+    # after a failure the folder stays a while, for whoever looks into it
     shutil.rmtree(folder, ignore_errors=True)
 
 

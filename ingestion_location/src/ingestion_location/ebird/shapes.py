@@ -184,9 +184,13 @@ class ShapeError(EbirdError):
 def check(resource: str, body: Any) -> set[str]:
     """Check one answer; returns the fields that nobody knows, such as `obs[].mood`.
 
-    Raises `ShapeError` on a missing field or another type.
+    Raises `ShapeError` on a missing field, another type, or versions without a latest one.
     """
-    return _CHECKS[resource](body, "")
+    unknown = _CHECKS[resource](body, "")
+    if resource == "taxonomy_versions" and not any(version["latest"] for version in body):
+        msg = "no version is marked as the latest"
+        raise ShapeError(msg)
+    return unknown
 
 
 def is_array(resource: str) -> bool:

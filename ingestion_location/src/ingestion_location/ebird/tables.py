@@ -21,7 +21,7 @@ Files = Mapping[str, Sequence[Path]]
 
 @dataclass(frozen=True)
 class RawTable:
-    """One raw table. `scope` are the columns whose values a load replaces as a whole.
+    """One raw table. `scope` are the columns whose values a load replaces as a whole; none: it all.
 
     `query` reads the resources as tables of the same name, whose `body` is one item: an answer
     that is an array becomes one row for each of its items. `item` is the resource whose items
@@ -50,7 +50,7 @@ RAW_TABLES: dict[str, RawTable] = {
             ("region_code", "obs_date"),
             """
             WITH listed AS (
-                SELECT region, day, body.subId AS sub_id, any_value(body.loc) AS loc
+                SELECT region, day, body.subId AS sub_id, arg_max(body.loc, (read_at, path)) AS loc
                 FROM lists GROUP BY ALL
             )
             SELECT
@@ -70,6 +70,8 @@ RAW_TABLES: dict[str, RawTable] = {
                 body.lastEditedDt::TIMESTAMP AS last_edited_dt, body.comments, read_at{more}
             FROM (SELECT *, body.subId AS sub_id FROM views) JOIN listed USING (region, day, sub_id)
             """,
+            # on two days it may be, which the load sees to
+            repeats=False,
         ),
         RawTable(
             "observations",
@@ -161,7 +163,7 @@ RAW_TABLES: dict[str, RawTable] = {
         RawTable(
             "recent_observations",
             ("recent", "body"),
-            ("region_code",),
+            (),
             """
             SELECT
                 region AS region_code, body.speciesCode AS species_code, body.comName AS com_name,
@@ -176,7 +178,7 @@ RAW_TABLES: dict[str, RawTable] = {
         RawTable(
             "notable_observations",
             ("notable", "body"),
-            ("region_code",),
+            (),
             """
             SELECT
                 region AS region_code, body.obsId AS obs_id, body.speciesCode AS species_code,
@@ -258,7 +260,7 @@ RAW_TABLES: dict[str, RawTable] = {
                 bounds.minX AS min_x, bounds.maxX AS max_x, bounds.minY AS min_y,
                 bounds.maxY AS max_y, read_at
             FROM found WHERE code IS NOT NULL
-            QUALIFY row_number() OVER (PARTITION BY code ORDER BY place) = 1
+            QUALIFY row_number() OVER (PARTITION BY code ORDER BY place, read_at DESC) = 1
             """,
         ),
     )
