@@ -9,6 +9,7 @@ from datetime import date, timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.test_utils import create_run_for_test
 from edge_world import EFFECTS, EdgeWorld, Event, edge_world
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from hypothesis.stateful import (
 
 from databox_shared.days import DAYS_TAG, parse_days
 from databox_shared.handoff import ANSWERS_TO_TAG, TICK_SECONDS
+from databox_shared.handoff_alert import ALERT_TAG
 from databox_shared.handoff_cursor import SETTLE_SECONDS, mark_id
 from databox_shared.handoff_rule import FIRST_RETRY_SECONDS, MAX_ATTEMPTS
 
@@ -302,6 +304,21 @@ def test_what_is_given_up_is_told_once_and_again_only_when_a_new_run_gives_up() 
         for _ in range(MAX_ATTEMPTS + 2):
             let_runs_fail(world)
         assert len(world.told) == 2
+        last = world.runs()[0].dagster_run
+        assert ALERT_TAG in last.tags
+        again = create_run_for_test(
+            world.instance,
+            job_name="answer",
+            # Dagster copies the tags of what is executed again
+            tags=last.tags,
+            parent_run_id=last.run_id,
+            root_run_id=last.run_id,
+        )
+        world.start(again)
+        world.end(again, "fails")
+        for _ in range(3):
+            world.tick()
+        assert len(world.told) == 3, "a re-execution that fails is an incident of its own"
 
 
 def test_a_run_that_a_dead_daemon_never_queued_does_not_hold_its_edge() -> None:
