@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from subprocess import Popen
+from threading import Thread
 
 from rich.console import Console
 
@@ -33,20 +37,39 @@ def run_dev(console: Console, settings: Settings, *, host: str, port: int) -> in
         say(console, f"eBird's API is asked at {load_settings().api_url}")
         say(
             console,
-            f"The UI will be at http://{host}:{port} in half a minute; Ctrl-C stops everything",
+            "Starting the UI, the daemon and the code servers; Ctrl-C stops everything",
         )
         command = [
-            *(sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml"),
+            # Dagster advises its other command line, which knows no workspace of several locations
+            *(sys.executable, "-W", "ignore:Function `dev_command` is superseded"),
+            *("-m", "dagster", "dev", "-w", "workspace.yaml"),
             *("--host", host, "--port", str(port)),
             # sensors look every few seconds; what they skip is in the UI
             *("--log-level", "warning"),
         ]
         stack.callback(forget_daemon)
         server = stack.enter_context(supervised("dagster dev", command, home, output=sys.stdout))
+        ready = partial(
+            say, console, f"The UI is ready at http://{host}:{port}", style="bold green"
+        )
+        waits = Thread(
+            target=_when_listening, args=(server.process, host, port, ready), daemon=True
+        )
+        waits.start()
         return server.process.wait()
 
 
-def _is_listening(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(0.5)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _when_listening(server: Popen[bytes], host: str, port: int, then: Callable[[], object]) -> None:
+    while server.poll() is None:
+        if _is_listening(port, host):
+            then()
+            return
+        time.sleep(0.5)
+
+
+def _is_listening(port: int, host: str = "127.0.0.1") -> bool:
+    try:
+        socket.create_connection((host, port), timeout=0.5).close()
+    except OSError:
+        return False
+    return True
