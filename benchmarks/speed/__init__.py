@@ -1,0 +1,1 @@
+"""The speed bench: see `benchmarks/README.md`."""
