@@ -51,7 +51,7 @@ Scope = tuple[object, ...]
 """The values of a table's scope columns: (region, day), or (region,)."""
 
 Counts = dict[str, Counter[Scope]]
-"""Rows by table and scope."""
+"""Rows that a table has after a load, by scope."""
 
 
 def load(
@@ -64,40 +64,43 @@ def load(
     new: NewFields | None = None,
     on_write: Callable[[], object] = lambda: None,
 ) -> Counts:
-    """Replace the given scopes of `tables` by what is in `files`; returns the rows of each.
+    """Replace the given scopes of `tables` by what is in `files`; returns the rows of each now.
 
-    A resource without files has no rows, and a scope that nothing was said about is emptied.
+    A resource without files has no rows, and a scope that nothing was said about is emptied. Of a
+    table whose scopes are not given, those that are in `files` are replaced.
     `new` are fields that get a column of their own though the contract does not know them.
     `on_write` is called when everything has been read and before anything is written. Raises
     `LoadError`, and then nothing was written unless `on_write` had been called.
     """
     chosen = [RAW_TABLES[name] for name in tables]
-    counts: Counts = {name: Counter() for name in tables}
     files = {**dict.fromkeys(RESOURCES, ()), **files}
-    with _landed(files, new or {}) as landed, _pipeline(working_file, dlt_dir) as pipeline:
-        resources = [_resource(table, landed, new or {}, counts[table.name]) for table in chosen]
-        _run(pipeline, resources, on_write)
+    with (
+        _landed(files, new or {}) as landed,
+        _pipeline(working_file, scopes, dlt_dir) as pipeline,
+    ):
+        _run(pipeline, [_resource(table, landed, new or {}) for table in chosen], on_write)
     with connect(working_file) as connection:
         if "checklists" in tables:
-            _forget_moved(connection, scopes.get("checklists", ()), counts)
-        for table in chosen:
-            empty = [
-                scope for scope in scopes.get(table.name, ()) if scope not in counts[table.name]
-            ]
-            if empty:
-                where = " AND ".join(f"{column} = ?" for column in table.scope)
-                delete = f"DELETE FROM {table.contract.full_name} WHERE {where}"  # noqa: S608
-                connection.executemany(delete, [list(scope) for scope in empty])
-    return counts
+            _forget_moved(connection, scopes.get("checklists", ()))
+        return {table.name: _count(connection, table, scopes.get(table.name)) for table in chosen}
 
 
-def _forget_moved(
-    connection: duckdb.DuckDBPyConnection, scopes: Sequence[Scope], counts: Counts
-) -> None:
+def _count(
+    connection: duckdb.DuckDBPyConnection, table: RawTable, scopes: Sequence[Scope] | None
+) -> Counter[Scope]:
+    """The rows that the table now has, of the given scopes or of all."""
+    columns = ", ".join(table.scope) or "'all'"
+    rows = connection.execute(
+        f"SELECT {columns}, count(*) FROM {table.contract.full_name} GROUP BY ALL"  # noqa: S608
+    ).fetchall()
+    wanted = None if scopes is None else set(scopes)
+    return Counter({tuple(s): n for *s, n in rows if wanted is None or tuple(s) in wanted})
+
+
+def _forget_moved(connection: duckdb.DuckDBPyConnection, scopes: Sequence[Scope]) -> None:
     """A checklist whose date was edited is on two days until both are read: the newer read holds.
 
-    Its key is then there twice, which a load that replaces whole days cannot see. What was counted
-    of the older read is counted no more.
+    Its key is then there twice, which a load that replaces whole days cannot see.
     """
     moved = connection.execute(
         """
@@ -110,22 +113,16 @@ def _forget_moved(
             QUALIFY row_number() OVER (
                 PARTITION BY region_code, sub_id ORDER BY read_at DESC, obs_date DESC
             ) > 1
-        ) RETURNING region_code, obs_date, sub_id
+        ) RETURNING region_code, sub_id, obs_date
         """,
         [sorted({scope[1] for scope in scopes}, key=str)],
     ).fetchall()
-    if not moved:
-        return
-    seen = connection.execute(
-        "DELETE FROM ebird_raw.observations WHERE (region_code, obs_date, sub_id) IN "
-        "(SELECT (unnest(?::VARCHAR[]), unnest(?::DATE[]), unnest(?::VARCHAR[]))) "
-        "RETURNING region_code, obs_date",
-        [list(column) for column in zip(*moved, strict=True)],
-    ).fetchall()
-    for table, rows in {"checklists": moved, "observations": seen}.items():
-        gone = Counter((region, day) for region, day, *_ in rows)
-        for scope in gone.keys() & counts.get(table, {}).keys():
-            counts[table][scope] -= gone[scope]
+    if moved:
+        connection.executemany(
+            "DELETE FROM ebird_raw.observations "
+            "WHERE region_code = ? AND sub_id = ? AND obs_date = ?",
+            [list(row) for row in moved],
+        )
 
 
 def connect(file: Path) -> duckdb.DuckDBPyConnection:
@@ -152,7 +149,9 @@ def _landed(files: Files, new: NewFields) -> Generator[duckdb.DuckDBPyConnection
 
 
 @contextmanager
-def _pipeline(working_file: Path, dlt_dir: Path) -> Generator[Any]:
+def _pipeline(
+    working_file: Path, scopes: Mapping[str, Sequence[Scope]], dlt_dir: Path
+) -> Generator[Any]:
     """A pipeline in a folder of its own: two that shared one lost rows without a word."""
     os.environ.update(_DLT_ENVIRONMENT)
     import dlt
@@ -167,7 +166,7 @@ def _pipeline(working_file: Path, dlt_dir: Path) -> Generator[Any]:
     yield dlt.pipeline(
         pipeline_name="ebird",
         pipelines_dir=str(folder),
-        destination=WholeScopes(str(working_file)),
+        destination=WholeScopes(working_file, scopes),
         dataset_name=RAW,
     )
     # after a failure the folder stays a while, for whoever looks into it
@@ -207,9 +206,7 @@ def _expect_one_file_each(pipeline: Any) -> None:
             raise LoadError(msg)
 
 
-def _resource(
-    table: RawTable, landed: duckdb.DuckDBPyConnection, new: NewFields, count: Counter[Scope]
-) -> Any:
+def _resource(table: RawTable, landed: duckdb.DuckDBPyConnection, new: NewFields) -> Any:
     import dlt
 
     disposition: Any = (
@@ -219,7 +216,7 @@ def _resource(
         else "replace"
     )
     return dlt.resource(
-        _read(table, landed, new, count),
+        _read(table, landed, new),
         name=table.name,
         write_disposition=disposition,
         # a primary key beside it makes dlt delete with OR, which compares every row with every row
@@ -233,9 +230,7 @@ def _resource(
     )
 
 
-def _read(
-    table: RawTable, landed: duckdb.DuckDBPyConnection, new: NewFields, count: Counter[Scope]
-) -> Iterator[pa.Table]:
+def _read(table: RawTable, landed: duckdb.DuckDBPyConnection, new: NewFields) -> Iterator[pa.Table]:
     import duckdb
     import pyarrow as pa
 
@@ -245,11 +240,7 @@ def _read(
         # a table without a row still has to exist
         yield schema.empty_table()
         for batch in reader:
-            part = pa.Table.from_batches([batch]).cast(schema)
-            groups = part.group_by(list(table.scope)).aggregate([([], "count_all")]).to_pylist()
-            for group in groups:
-                count[tuple(group[name] for name in table.scope)] += group["count_all"]
-            yield part
+            yield pa.Table.from_batches([batch]).cast(schema)
     except (duckdb.Error, pa.ArrowInvalid, ValueError) as error:
         msg = f"{table.contract.full_name}: the API's answers do not fit the contract: {error}"
         raise LoadError(msg) from error
