@@ -16,8 +16,9 @@ members=$(uv workspace list)
 refresh=$(echo "$members" | sed 's/^/--refresh-package /')
 
 uv venv --quiet --no-project --relocatable --python "$python" "$folder"
+# with the extras: what DATABASE_URL will name is not known yet
 # shellcheck disable=SC2086 # one word for each option is meant
-UV_PROJECT_ENVIRONMENT=$folder uv sync --quiet --frozen --no-editable --no-dev \
+UV_PROJECT_ENVIRONMENT=$folder uv sync --quiet --frozen --no-editable --no-dev --all-extras \
     --package "$package" $refresh
 
 site=$(echo "$folder"/lib/python3.*/site-packages)

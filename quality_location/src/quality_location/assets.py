@@ -53,6 +53,7 @@ from quality_location.release import (
     releases_folder,
 )
 from quality_location.release_file import released_tables
+from quality_location.release_lake import release_into_lake
 from quality_location.views import released_views
 from quality_location.warehouse import attached, held_snapshots
 
@@ -216,6 +217,7 @@ def _release(
         return current_release(settings)
     facts = Facts(run.started_at, run.run_id, source_in_words(run.held), run.held.ids, run.tally)
     release, is_new = make_release(connection, settings, facts)
+    release_into_lake(settings, release)
     if is_new:
         context.log.info("released %s", settings.release_path)
     else:

@@ -36,11 +36,7 @@ class Held:
     @property
     def attach_sql(self) -> str:
         """Statements that give a DuckDB shell the same view of the data."""
-        return "\n".join(
-            # views in a file are bound to the catalog name that it had when they were made
-            f"ATTACH {literal(str(snapshot.path))} AS {snapshot.location} (READ_ONLY);"
-            for snapshot in (self.ingestion, self.transform)
-        )
+        return "\n".join(snapshot.attach_sql for snapshot in (self.ingestion, self.transform))
 
     def query_for_people(self, query: str) -> str:
         """A query as it can be pasted into a DuckDB shell."""
@@ -80,7 +76,8 @@ def attached(
         try:
             # else it is the working directory of whoever started the run
             connection.execute(f"SET temp_directory = {literal(str(spill))}")
-            connection.execute(held.attach_sql)
+            held.ingestion.attach(connection)
+            held.transform.attach(connection)
             yield connection
         finally:
             # the resource leaves a connection open when its user fails

@@ -17,6 +17,9 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from databox_shared.lake import SCHEME as LAKE
+from databox_shared.lake import Lake, parse_lake
+
 EBIRD_API_URL = "https://api.ebird.org/v2"
 SANDBOX_PORT = 8765
 SANDBOX_URL = f"http://127.0.0.1:{SANDBOX_PORT}/v2"
@@ -34,7 +37,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
-    database_url: str = "duckdb:///data/databox.duckdb"
+    # not in any text of the settings: it may hold a password
+    database_url: Annotated[str, Field(repr=False, exclude=True)] = "duckdb:///data/databox.duckdb"
+    database_dir: Path = Path("data")
     dlt_data_dir: Path = Path("data/.databox/dlt")
     ebird_api_token: SecretStr | None = None
     ebird_api_url: str | None = None
@@ -74,10 +79,16 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _supported_database(cls, value: str) -> str:
+        if value.startswith(LAKE):
+            parse_lake(value, Path())
+            return value
         url = urlsplit(value)
         if url.scheme != "duckdb":
             # only the scheme is repeated: the rest of a database URL may hold a password
-            msg = f"{url.scheme or 'no scheme'}:// is not supported; use duckdb:///path/to/file"
+            msg = (
+                f"{url.scheme or 'no scheme'}:// is not supported; use duckdb:///path/to/file "
+                "or ducklake:postgres://user:password@host:5432/database"
+            )
             raise ValueError(msg)
         if url.netloc or not url.path.strip("/"):
             msg = "a DuckDB file is written duckdb:///relative/path or duckdb:////absolute/path"
@@ -115,8 +126,20 @@ class Settings(BaseSettings):
 
     @cached_property
     def release_path(self) -> Path:
-        """The DuckDB file that people open. Its parent holds everything else."""
+        """The DuckDB file that people open. Its parent holds everything else.
+
+        Beside a lake it is a copy of the release there, in the folder of this machine's files.
+        """
+        if self.database_url.startswith(LAKE):
+            return _anchored(self.database_dir) / "databox.duckdb"
         return _anchored(Path(urlsplit(self.database_url).path[1:]))
+
+    @cached_property
+    def lake(self) -> Lake | None:
+        """The lake that is published into, None if everything is in files."""
+        if not self.database_url.startswith(LAKE):
+            return None
+        return parse_lake(self.database_url, self.release_path.parent)
 
     @cached_property
     def hidden_dir(self) -> Path:

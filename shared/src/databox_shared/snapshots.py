@@ -1,9 +1,10 @@
-"""The hand-over of data on DuckDB: one writer per file, immutable snapshots for everybody else.
+"""The hand-over of data: one writer per working file, immutable snapshots for everybody else.
 
 A location writes its own working file under `writing`, and publishes a complete copy of it with
 one atomic rename. Others read a snapshot under `reading` and never open a working file, so a
 reader never waits for a writer and a writer never for a reader. The locks are `flock`s on files
-that DuckDB never opens: they end with their process, and DuckDB's own lock is never touched.
+that DuckDB never opens: they end with their process, and DuckDB's own lock is never touched. With
+a lake in DATABASE_URL the same is said in `lake_handover`, where a snapshot is a version of a lake.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from databox_shared.contracts import contract
 from databox_shared.settings import Settings
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 KEEP = 3
 _NAME = re.compile(r"(\d{8})\.(duckdb|json)")
@@ -33,7 +38,7 @@ class SnapshotError(Exception):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One published, complete, immutable copy of a location's working file.
+    """One published, complete, immutable state of a location's working file.
 
     `id` grows by one with each publication of a location. `contracts` maps each contract to the
     version under which its schema was handed over, `upstream` each location that was read to the
@@ -49,6 +54,19 @@ class Snapshot:
     upstream: Mapping[str, int] = field(default_factory=dict[str, int])
     path: Path = field(default=Path(), compare=False)
 
+    @property
+    def attach_sql(self) -> str:
+        """A statement that gives a DuckDB shell this data, under the location's name.
+
+        Views in it are bound to the catalog name that the working file had when they were made.
+        """
+        path = str(self.path).replace("'", "''")
+        return f"ATTACH '{path}' AS {self.location} (READ_ONLY);"
+
+    def attach(self, connection: DuckDBPyConnection) -> None:
+        """Attach it to a connection, under the location's name, to be read only."""
+        connection.execute(self.attach_sql)
+
     def check_readable(self, contract_name: str) -> None:
         """Raise `ContractError` unless this location can read that schema of the snapshot."""
         version = self.contracts.get(contract_name)
@@ -60,6 +78,16 @@ class Snapshot:
 
 
 _MANIFEST = {item.name for item in fields(Snapshot)} - {"path"}
+
+
+def manifest_of(snapshot: Snapshot) -> dict[str, Any]:
+    """What is written down about a snapshot, beside its data."""
+    return {key: value for key, value in asdict(snapshot).items() if key in _MANIFEST}
+
+
+def said_by(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a manifest that this version knows: a newer publisher may say more."""
+    return {key: value for key, value in manifest.items() if key in _MANIFEST}
 
 
 class Writer:
@@ -79,7 +107,7 @@ class Writer:
         source: str,
         upstream: Mapping[str, int] | None = None,
     ) -> Snapshot:
-        """Copy the working file into a new snapshot, then delete old ones that nobody reads.
+        """Make what the working file holds a new snapshot, then delete old ones that nobody reads.
 
         Close every connection of this process to the working file first: a copy made beside an
         open one would drop DuckDB's lock, and could be torn. Raises `SnapshotError` if a
@@ -89,26 +117,32 @@ class Writer:
         if wal.exists():
             msg = f"{self.path} was not closed: {wal.name} is beside it; publish after closing it"
             raise SnapshotError(msg)
-        self._snapshots.mkdir(parents=True, exist_ok=True)
-        number = max((number for number, _ in _entries(self._snapshots)), default=0) + 1
-        snapshot = Snapshot(
-            location=self.location,
-            id=number,
-            run_id=run_id,
-            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            source=source,
-            contracts={name: contract(name).version for name in contract_names},
-            upstream=dict(upstream or {}),
-            path=self._snapshots / f"{number:08d}.duckdb",
+        snapshot = self._hand_over(
+            Snapshot(
+                location=self.location,
+                id=self._newest() + 1,
+                run_id=run_id,
+                created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                source=source,
+                contracts={name: contract(name).version for name in contract_names},
+                upstream=dict(upstream or {}),
+            )
         )
+        self._prune(newest=snapshot.id)
+        return snapshot
+
+    def _newest(self) -> int:
+        return max((number for number, _ in _entries(self._snapshots)), default=0)
+
+    def _hand_over(self, snapshot: Snapshot) -> Snapshot:
+        self._snapshots.mkdir(parents=True, exist_ok=True)
+        snapshot = replace(snapshot, path=self._snapshots / f"{snapshot.id:08d}.duckdb")
         _replace(snapshot.path, lambda temporary: shutil.copyfile(self.path, temporary))
-        manifest = {key: value for key, value in asdict(snapshot).items() if key != "path"}
         # the manifest comes last: a snapshot without one does not exist for readers
         _replace(
             snapshot.path.with_suffix(".json"),
-            lambda temporary: temporary.write_text(json.dumps(manifest, indent=2)),
+            lambda temporary: temporary.write_text(json.dumps(manifest_of(snapshot), indent=2)),
         )
-        self._prune(newest=number)
         return snapshot
 
     def _prune(self, *, newest: int) -> None:
@@ -159,7 +193,14 @@ def writing(
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        yield Writer(location, folder)
+        if settings.lake is None:
+            yield Writer(location, folder)
+            return
+        from databox_shared.lake_handover import lake_writing
+
+        file = folder / f"{location}.duckdb"
+        with lake_writing(settings.lake, location, file, on_wait=on_wait) as writer:
+            yield writer
 
 
 @contextmanager
@@ -170,6 +211,12 @@ def reading(
 
     A run holds it from its start to its end. Raises `SnapshotError` if there is none.
     """
+    if settings.lake is not None:
+        from databox_shared.lake_handover import lake_reading
+
+        with lake_reading(settings.lake, location, snapshot_id) as version:
+            yield version
+        return
     folder = settings.hidden_dir / location / "snapshots"
     while True:
         numbers = [number for number, file in _entries(folder) if file.suffix == ".json"]
@@ -193,9 +240,7 @@ def reading(
             if not path.exists():
                 msg = f"{path} is gone though its manifest is there; publish a new snapshot"
                 raise SnapshotError(msg)
-            # a newer publisher may say more than this reader knows
-            said = {key: value for key, value in json.load(lease).items() if key in _MANIFEST}
-            yield Snapshot(**said, path=path)
+            yield Snapshot(**said_by(json.load(lease)), path=path)
             return
 
 

@@ -129,7 +129,7 @@ def work(
         snapshots.writing(settings, "transform", on_wait=log) as writer,
     ):
         raw.check_readable(RAW)
-        with opened(settings, raw.path, log=log) as models:
+        with opened(settings, raw, log=log) as models:
             if models.deployed() != current_manifest().fingerprint:
                 refuse_to_deploy_in_part(models, selected)
                 log(f"the code changed; deployed {', '.join(models.deploy()) or 'no model'}")

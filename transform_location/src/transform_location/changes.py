@@ -41,7 +41,7 @@ def copied_warehouse(settings: Settings) -> Generator[Models]:
                     file = writer.path.with_name(name)
                     if file.exists():
                         shutil.copy(file, state_folder(copy))
-            with opened(copy, raw.path, log=say) as models:
+            with opened(copy, raw, log=say) as models:
                 yield models
 
 

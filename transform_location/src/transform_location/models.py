@@ -25,6 +25,7 @@ from sqlmesh.core.snapshot.definition import snapshots_to_dag
 from databox_shared.contracts import RAW, STAGING
 from databox_shared.days import FIRST_DAY, day_ranges
 from databox_shared.settings import Settings
+from databox_shared.snapshots import Snapshot as RawSnapshot
 from transform_location.deployed import NOTE, deployed_fingerprint, note_deployed
 from transform_location.evaluation import (
     Evaluation,
@@ -215,7 +216,7 @@ class Models:
 
 @contextmanager
 def opened(
-    settings: Settings, raw_snapshot: Path, *, log: Callable[[str], None]
+    settings: Settings, raw: RawSnapshot, *, log: Callable[[str], None]
 ) -> Generator[Models]:
     """Open the location's working file with one raw snapshot attached; close both at the end."""
     folder = state_folder(settings)
@@ -227,9 +228,8 @@ def opened(
     # models come from the state; their files are loaded by a deploy only
     context = Context(paths=[str(PROJECT)], config=sqlmesh_config(settings), load=False)
     try:
-        context.engine_adapter.execute(
-            f"ATTACH '{_quoted(raw_snapshot)}' AS {RAW_CATALOG} (READ_ONLY)"
-        )
+        # not through SQLMesh, which logs its statements: one of them may hold a password
+        raw.attach(context.engine_adapter.cursor)
         yield Models(context, folder, log)
     finally:
         # a context closes its connection only if it has evaluated something
@@ -258,7 +258,3 @@ def _missing(
 
 def _is_raw(snapshot: Snapshot) -> bool:
     return not snapshot.is_model or snapshot.is_external
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")

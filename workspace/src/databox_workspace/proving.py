@@ -24,7 +24,7 @@ from databox_workspace.watch import PARTS, TEST_GROUPS, locked_packages
 
 _LAST_LINES = 25
 # a test run must not find the deployment's home, data, keys and alerts
-_OURS = ("DAGSTER_", "DATABASE_URL", "DEPLOY_DIR", "DLT_", "EBIRD_", "ALERT_")
+_OURS = ("DAGSTER_", "DATABASE_", "DEPLOY_DIR", "DLT_", "EBIRD_", "ALERT_")
 _UV_OURS = {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}
 
 
