@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dagster as dg
@@ -104,8 +104,28 @@ def running_stage(
 
     `folder` must have a short path: sockets lie in it.
     """
+    with deployed_stage(folder, templates, max_runs=max_runs, variables=variables) as stage:
+        settings, port = load_settings(), free_port()
+        with host(stage.where, settings, address="127.0.0.1", port=port) as look:
+            yield replace(stage, look=look)
+
+
+@contextmanager
+def deployed_stage(
+    folder: Path,
+    templates: Mapping[str, Build],
+    *,
+    max_runs: int = 4,
+    variables: Mapping[str, str] | None = None,
+) -> Generator[Stage]:
+    """Deploy every location once; the webserver and the daemon are left to the caller."""
     where = Site(project_root(), folder / "d", folder / "home")
-    own = {"DAGSTER_HOME": str(where.home), **socket_variables(where), **(variables or {})}
+    own = {
+        "DEPLOY_DIR": str(where.folder),
+        "DAGSTER_HOME": str(where.home),
+        **socket_variables(where),
+        **(variables or {}),
+    }
     with ExitStack() as stack:
         stack.enter_context(environment(**(warehouse(folder) | own)))
         where.home.mkdir()
@@ -119,10 +139,8 @@ def running_stage(
                 templates[found.name], builds_folder(where.folder, found.name), f"{found.name}0"
             )
             let_serve(where, found.name, lambda made=first: made, action="deploy")
-        settings, port = load_settings(), free_port()
-        look = stack.enter_context(host(where, settings, address="127.0.0.1", port=port))
         instance = stack.enter_context(where.instance())
-        yield Stage(where, folder, templates, look, instance)
+        yield Stage(where, folder, templates, lambda: None, instance)
 
 
 def free_port() -> int:

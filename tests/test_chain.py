@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 from datetime import date, timedelta
 
@@ -11,6 +10,7 @@ import dagster as dg
 import duckdb
 import pytest
 import requests
+from faults import worker_pid
 from plant import Plant
 
 from databox_shared.contracts import MARTS, contract
@@ -78,20 +78,6 @@ def test_the_same_day_again_calls_nothing_and_changes_nothing(plant: Plant) -> N
     assert asked["total"] == 0, "the API was asked again for what a landing file holds"
 
 
-def worker_pid(plant: Plant, run_id: str) -> int | None:
-    """The process of a run that is inside its step, told by Dagster's own event."""
-    began = plant.instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_START)
-    if not began:
-        return None
-    for entry in plant.instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
-        found = re.search(r"Executing steps in process \(pid: (\d+)\)", entry.user_message or "")
-        if found is None and entry.dagster_event is not None:
-            found = re.search(r"pid: (\d+)", entry.dagster_event.message or "")
-        if found:
-            return int(found[1])
-    return None
-
-
 @pytest.mark.parametrize("location", ["ingestion", "transform", "quality"])
 def test_a_run_that_is_killed_is_followed_by_a_clean_recovery(plant: Plant, location: str) -> None:
     day = {"ingestion": 20, "transform": 21, "quality": 22}[location]
@@ -102,7 +88,7 @@ def test_a_run_that_is_killed_is_followed_by_a_clean_recovery(plant: Plant, loca
     def kill_once() -> bool:
         stage = chain.stages[location]
         chain.poll()
-        if stage.run_id and (pid := worker_pid(plant, stage.run_id)):
+        if stage.run_id and (pid := worker_pid(plant.instance, stage.run_id)):
             os.kill(pid, signal.SIGKILL)
             killed.append(stage.run_id)
         return bool(killed)

@@ -1,0 +1,196 @@
+"""What goes wrong around a deployment: processes die, locks are held, the disk fills, the API lies.
+
+Each fault is one method of `Faults` that does it once, to whatever is there at that moment, and
+says what it hit; None means that there was nothing to hit.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dagster as dg
+import requests
+from stage import Stage
+
+from databox_shared.settings import load_settings
+from databox_workspace.deploy import DeployError
+from databox_workspace.deployment import ServerError
+from databox_workspace.locations import locations
+from databox_workspace.site import BusyError
+from ebird_sandbox.process import Sandbox
+
+HELD_SECONDS = 2.0
+_ENDPOINTS = ("stats", "lists", "checklist", "recent", "notable", "hotspots", "*")
+_ANSWERS = ("500", "502", "503", "429", "cut", "invalid-json", "empty", "late", "clock-skew")
+_OPEN_AND_WAIT = "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); time.sleep(2)"
+
+
+@dataclass
+class Faults:
+    """Injects faults, one at a time. `disk` is the small file system that the warehouse lies on."""
+
+    stage: Stage
+    sandbox: Sandbox
+    disk: Path | None
+    choice: random.Random
+    held: list[threading.Thread] = field(default_factory=list[threading.Thread])
+    redeploys: int = 0
+
+    def kinds(self) -> dict[str, Callable[[], str | None]]:
+        """Every kind of fault that this machine can have."""
+        kinds: dict[str, Callable[[], str | None]] = {
+            "run worker killed": self.kill_worker,
+            "code server killed": self.kill_code_server,
+            "daemon killed": lambda: self._kill_process("dagster._daemon"),
+            "webserver killed": lambda: self._kill_process("dagster_webserver"),
+            "API faulty": self.let_api_fail,
+            "writer's lock held": self.hold_writer_lock,
+            "working file open elsewhere": self.open_working_file,
+            "location redeployed": self.redeploy,
+        }
+        if self.disk is not None:
+            kinds["disk full"] = self.fill_disk
+        return kinds
+
+    def end(self) -> None:
+        """Wait until nothing is held any more, and let the API answer."""
+        for thread in self.held:
+            thread.join()
+        self.held.clear()
+        requests.delete(f"{self.sandbox.admin_url}/faults", timeout=10).raise_for_status()
+
+    def kill_worker(self) -> str | None:
+        """Kill a run that is inside its step."""
+        started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
+        for run in self.stage.instance.get_runs(started):
+            pid = worker_pid(self.stage.instance, run.run_id)
+            if pid is not None and _kill(pid):
+                return f"{run.job_name} {run.run_id[:8]}"
+        return None
+
+    def kill_code_server(self) -> str | None:
+        """Kill a location's code server and leave its workers without it."""
+        name = self._location()
+        return name if _kill(self.stage.now(name).pid) else None
+
+    def let_api_fail(self) -> str | None:
+        """Let some requests of an endpoint go wrong."""
+        endpoint, kind = self.choice.choice(_ENDPOINTS), self.choice.choice(_ANSWERS)
+        rule = {
+            "endpoint": endpoint,
+            "kind": kind,
+            "times": self.choice.randint(1, 8),
+            "retry_after": "1",
+            "seconds": 0.2 if kind == "late" else None,
+        }
+        said = {name: value for name, value in rule.items() if value is not None}
+        requests.post(f"{self.sandbox.admin_url}/faults", json=said, timeout=10).raise_for_status()
+        return f"{endpoint}: {kind}"
+
+    def hold_writer_lock(self) -> str | None:
+        """Hold the lock of the only writer of a location's working file."""
+        name = self._location()
+        lock = load_settings().hidden_dir / name / "writer.lock"
+        if not lock.exists():
+            return None
+        self._hold(lambda: _lock(lock))
+        return name
+
+    def open_working_file(self) -> str | None:
+        """Open a location's working file as a person would, who should not."""
+        name = self._location()
+        file = load_settings().hidden_dir / name / f"{name}.duckdb"
+        if not file.exists():
+            return None
+        command = [sys.executable, "-c", _OPEN_AND_WAIT, str(file)]
+        # refused if a run has it open, and then nobody is disturbed
+        self._hold(lambda: subprocess.run(command, check=False, capture_output=True))
+        return name
+
+    def redeploy(self) -> str | None:
+        """Let another build of a location serve; what else goes wrong may let it be refused."""
+        name = self._location()
+        self.redeploys += 1
+        try:
+            self.stage.deploy(self.stage.variant(name, f"{name}{self.redeploys}"))
+        except (BusyError, DeployError, ServerError) as error:
+            return f"{name}, refused: {str(error).splitlines()[0]}"
+        return name
+
+    def fill_disk(self) -> str | None:
+        """Leave no byte free where the data lies."""
+        disk = self.disk
+        assert disk is not None
+        self._hold(lambda: _fill(disk / "ballast"))
+        return "the warehouse's"
+
+    def _kill_process(self, module: str) -> str | None:
+        killed = [pid for pid in processes(self.stage.folder, module) if _kill(pid)]
+        return module if killed else None
+
+    def _location(self) -> str:
+        return self.choice.choice([location.name for location in locations()])
+
+    def _hold(self, hold: Callable[[], object]) -> None:
+        thread = threading.Thread(target=hold, daemon=True)
+        thread.start()
+        self.held.append(thread)
+
+
+def worker_pid(instance: dg.DagsterInstance, run_id: str) -> int | None:
+    """The process of a run that is inside its step, told by Dagster's own event."""
+    began = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_START)
+    if not began:
+        return None
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+        said = f"{entry.user_message} {entry.dagster_event and entry.dagster_event.message}"
+        if found := re.search(r"pid: (\d+)", said):
+            return int(found[1])
+    return None
+
+
+def processes(folder: Path, module: str) -> Iterator[int]:
+    """Living processes that run a module on the deployment in a folder."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            is_of_us = str(folder).encode() in (entry / "environ").read_bytes()
+            if words[1:3] == [b"-m", module.encode()] and is_of_us:
+                yield int(entry.name)
+
+
+def _kill(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _lock(file: Path) -> None:
+    with file.open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        time.sleep(HELD_SECONDS)
+
+
+def _fill(ballast: Path) -> None:
+    block = b"\0" * 2**20
+    try:
+        with suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while file.write(block):
+                pass
+        time.sleep(HELD_SECONDS)
+    finally:
+        ballast.unlink(missing_ok=True)
