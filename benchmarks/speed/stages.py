@@ -134,14 +134,14 @@ class Stages:
         with snapshots.reading(self.settings, "ingestion") as raw:
             with (
                 snapshots.writing(self.settings, "transform"),
-                opened(self.settings, raw.path, log=lambda _: None) as models,
+                opened(self.settings, raw, log=lambda _: None) as models,
             ):
                 if models.deployed() is None:
                     models.deploy()
 
             def work() -> None:
                 with snapshots.writing(self.settings, "transform") as writer:
-                    with opened(self.settings, raw.path, log=lambda _: None) as models:
+                    with opened(self.settings, raw, log=lambda _: None) as models:
                         everything = {str(name) for name in plain.models()} | OTHER_MODELS
                         evaluation = models.evaluate(everything, DAYS, models.raw_days())
                     if evaluation.failures:
