@@ -43,7 +43,7 @@ from speed import plain
 from speed.measure import BenchError, Cost, Line, fresh, line, paired
 from speed.world import REGION, TODAY, last_days, warehouse
 
-DAYS = last_days(60)
+DAYS = last_days(30)
 OK = 200
 
 

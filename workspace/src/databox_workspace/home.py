@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+import yaml
 
+from databox_shared.event_log import OpenSqliteStorage
 from databox_shared.settings import Settings, project_root
 from databox_workspace.locations import locations
 from databox_workspace.locks import try_lock
@@ -63,7 +65,10 @@ def dagster_home(
     with (path / "deployment.lock").open("a") as lock:
         is_ours = try_lock(lock.fileno())
         if not named and (is_ours or not (path / "dagster.yaml").exists()):
-            shutil.copyfile(project_root() / "dagster.yaml", path / "dagster.yaml")
+            settings_text = (project_root() / "dagster.yaml").read_text(encoding="utf-8")
+            # a build that was deployed earlier may not know the class
+            own = "" if has_own_servers else _open_storage(path)
+            (path / "dagster.yaml").write_text(settings_text + own, encoding="utf-8")
         with dg.DagsterInstance.get() as instance:
             is_ours = is_ours and not _has_daemon(instance, say)
             if is_ours:
@@ -71,6 +76,16 @@ def dagster_home(
             if is_ours and not has_own_servers:
                 _end_lost_runs(instance)
         yield Home(path, is_ours, lock.fileno())
+
+
+def _open_storage(path: Path) -> str:
+    """What a home's settings say so that its event log stays open; see `event_log`."""
+    storage = {
+        "module": OpenSqliteStorage.__module__,
+        "class": OpenSqliteStorage.__name__,
+        "config": {"base_dir": str(path)},
+    }
+    return "\n" + yaml.safe_dump({"storage": {"custom": storage}})
 
 
 def prepare_home(path: Path) -> None:

@@ -1,0 +1,77 @@
+"""The event log that stays open: others see what it stores at once, and it holds few files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Event
+
+import dagster as dg
+import pytest
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+
+from databox_shared import event_log
+from databox_shared.event_log import OpenEventLog
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[OpenEventLog]:
+    opened = OpenEventLog(str(tmp_path))
+    yield opened
+    opened.dispose()
+
+
+def said(run_id: str, message: str) -> dg.EventLogEntry:
+    return dg.EventLogEntry(
+        error_info=None,
+        level=20,
+        user_message=message,
+        run_id=run_id,
+        timestamp=time.time(),
+    )
+
+
+def messages(log: SqliteEventLogStorage, run_id: str) -> list[str]:
+    return [
+        record.event_log_entry.user_message for record in log.get_records_for_run(run_id).records
+    ]
+
+
+def test_dagsters_own_event_log_reads_at_once_what_is_stored_by_the_one_that_stays_open(
+    log: OpenEventLog, tmp_path: Path
+) -> None:
+    other = SqliteEventLogStorage(str(tmp_path))
+    log.store_event(said("run", "one"))
+    other.store_event(said("run", "two"))
+    log.store_event(said("run", "three"))
+    assert messages(other, "run") == messages(log, "run") == ["one", "two", "three"]
+
+
+def test_who_watches_a_run_is_called_while_the_run_holds_its_file_open(
+    log: OpenEventLog, tmp_path: Path
+) -> None:
+    log.store_event(said("run", "before"))
+    webserver, seen = OpenEventLog(str(tmp_path)), Event()
+    webserver.watch(
+        "run", None, lambda entry, _: seen.set() if entry.user_message == "now" else None
+    )
+    log.store_event(said("run", "now"))
+    assert seen.wait(10)
+    webserver.dispose()
+
+
+def test_a_server_that_reads_many_runs_holds_few_files_open(
+    log: OpenEventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_log, "MAX_OPEN", 2)
+    for number in range(4):
+        log.store_event(said(f"run{number}", "hello"))
+    held: set[str] = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            held.add(str(descriptor.readlink()))
+    databases = [name for name in held if name.startswith(str(tmp_path)) and name.endswith(".db")]
+    assert len(databases) == 2
+    assert messages(log, "run0") == ["hello"]
