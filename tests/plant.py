@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +12,9 @@ from typing import cast
 
 import dagster as dg
 import duckdb
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+from dagster._core.utils import make_new_backfill_id
+from dagster._core.workspace.context import WorkspaceProcessContext
 
 from databox_shared.days import DAYS_TAG, READ_DATE_TAG
 from databox_shared.settings import Settings
@@ -65,6 +68,31 @@ class Plant:
         )
         chain.begin(run_id)
         return chain, run_id
+
+    def backfill(self, keys: Sequence[dg.AssetKey], days: Sequence[str]) -> str:
+        """Ask for a backfill as the button of the UI does, and return its id."""
+        with WorkspaceProcessContext(self.instance, self.deployment.workspace) as process:
+            backfill = PartitionBackfill.from_asset_partitions(
+                asset_graph=process.create_request_context().asset_graph,
+                backfill_id=make_new_backfill_id(),
+                tags={READ_DATE_TAG: READ_DATE},
+                backfill_timestamp=time.time(),
+                asset_selection=keys,
+                partition_names=days,
+                dynamic_partitions_store=self.instance,
+                all_partitions=False,
+                title=None,
+                description=None,
+                run_config=None,
+            )
+            self.instance.add_backfill(backfill)
+        return backfill.backfill_id
+
+    def backfill_status(self, backfill_id: str) -> BulkActionStatus:
+        """How far a backfill has come."""
+        found = self.instance.get_backfill(backfill_id)
+        assert found is not None
+        return found.status
 
     def until(self, what: str, condition: Callable[[], object]) -> None:
         """Wait for the deployment to reach a state; fail with what was waited for."""

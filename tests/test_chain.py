@@ -13,13 +13,14 @@ import requests
 from faults import worker_pid
 from plant import Plant
 
-from databox_shared.contracts import MARTS, contract
+from databox_shared.contracts import MARTS, RAW, contract
 from databox_shared.edges import EDGES
 from databox_shared.handoff import EDGE_TAG
 
 pytestmark = pytest.mark.slow
 
 DAY = date(2026, 5, 16)
+CHECKLISTS = dg.AssetKey(["ebird_raw", "checklists"])
 
 
 def days_from(first: date, count: int) -> str:
@@ -63,6 +64,27 @@ def test_three_days_in_a_burst_are_answered_completely_in_few_runs(plant: Plant)
         runs = plant.instance.get_runs(dg.RunsFilter(tags={EDGE_TAG: edge.name}))
         # two chains before this one, and at most one run for each materializing run
         assert len(runs) <= 2 + len(days)
+
+
+def test_a_backfill_from_the_ui_is_one_run_that_tells_each_day_apart(plant: Plant) -> None:
+    days = [(DAY - timedelta(days=number)).isoformat() for number in (12, 11, 10)]
+    tables = [table for table in contract(RAW).tables.values() if table.day_column]
+    keys = [dg.AssetKey([table.schema, table.name]) for table in tables]
+    backfill = plant.backfill(keys, days)
+    plant.until("the backfill", lambda: plant.backfill_status(backfill).value != "REQUESTED")
+    found = plant.instance.get_backfill(backfill)
+    assert plant.backfill_status(backfill).value == "COMPLETED_SUCCESS", found and found.error
+    (run,) = plant.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill}))
+    for day in days:
+        told = plant.instance.fetch_materializations(
+            dg.AssetRecordsFilter(CHECKLISTS, asset_partitions=[day]), limit=1
+        ).records[0]
+        assert told.run_id == run.run_id
+        metadata = told.asset_materialization and told.asset_materialization.metadata
+        assert metadata
+        assert metadata["rows"].value == checklists_of(plant, date.fromisoformat(day))
+        assert metadata["completeness"].value == 100
+        assert int(str(metadata["calls_made"].value)) > 0
 
 
 def test_the_same_day_again_calls_nothing_and_changes_nothing(plant: Plant) -> None:
