@@ -186,6 +186,8 @@ def data_quality(
 def _evaluated(
     connection: "DuckDBPyConnection", now: datetime
 ) -> Iterator[tuple[Table, list[Outcome]]]:
+    # in one transaction a lake asks its catalog once, and not for each query
+    connection.execute("BEGIN")
     broken = broken_tables(connection, TABLES)
     views = released_views(connection, released_tables())
     if not any(table.full_name in broken for table in private_sources()):
@@ -204,6 +206,7 @@ def _evaluated(
                 newest_days_only=table.full_name in views,
             ),
         )
+    connection.execute("COMMIT")
 
 
 def _release(

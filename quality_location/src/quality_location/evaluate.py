@@ -102,16 +102,22 @@ def broken_tables(connection: "DuckDBPyConnection", tables: Sequence[Table]) -> 
 
 def table_columns(connection: "DuckDBPyConnection", table: Table) -> dict[str, str] | None:
     """Name → type of the columns that are really there, or None without the table or view."""
-    catalog = relation(table).partition(".")[0]
-    # no parameters: to bind one, DuckDB imports pandas and pyarrow, which takes a second
-    found = connection.execute(
-        f"SELECT 1 FROM information_schema.tables WHERE table_catalog = '{catalog}' "
-        f"AND table_schema = '{table.schema}' AND table_name = '{table.name}'"
-    ).fetchone()
-    if found is None:
-        return None
-    # DESCRIBE binds a view anew; the catalog would repeat the types of when it was made
-    described = connection.execute(f"DESCRIBE {relation(table)}").fetchall()
+    import duckdb
+
+    try:
+        # DESCRIBE binds a view anew; the catalog would repeat the types of when it was made
+        described = connection.execute(f"DESCRIBE {relation(table)}").fetchall()
+    except duckdb.CatalogException:
+        # asked only then: a lake reads all that it knows of all tables to answer this
+        catalog = relation(table).partition(".")[0]
+        # no parameters: to bind one, DuckDB imports pandas and pyarrow, which takes a second
+        found = connection.execute(
+            f"SELECT 1 FROM information_schema.tables WHERE table_catalog = '{catalog}' "
+            f"AND table_schema = '{table.schema}' AND table_name = '{table.name}'"
+        ).fetchone()
+        if found is None:
+            return None
+        raise
     return {str(row[0]): str(row[1]) for row in described}
 
 
