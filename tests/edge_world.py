@@ -37,8 +37,8 @@ from dagster._daemon.sensor import execute_sensor_iteration
 from databox_shared.alerts import AlertError
 from databox_shared.contracts import RAW
 from databox_shared.days import DAYS_TAG, daily_partitions, parse_days
-from databox_shared.edges import Edge
-from databox_shared.handoff import EDGE_TAG, TICK_SECONDS, begin, handoff_sensor
+from databox_shared.edges import EDGE_TAG, Edge
+from databox_shared.handoff import TICK_SECONDS, begin, handoff_sensor
 from databox_shared.handoff_cursor import Cursor, mark_id
 
 CHECKLISTS = dg.AssetKey(["ebird_raw", "checklists"])

@@ -15,9 +15,8 @@ from stage import Stage
 
 from databox_shared.contracts import MARTS, contract
 from databox_shared.days import DAYS_TAG, READ_DATE_TAG
-from databox_shared.edges import EDGES
-from databox_shared.handoff import ANSWERS_TO_TAG, EDGE_TAG
-from databox_shared.handoff_cursor import mark_id
+from databox_shared.edges import EDGE_TAG, EDGES
+from databox_shared.handoff_cursor import ANSWERS_TO_TAG, mark_id
 from databox_shared.settings import load_settings
 from databox_workspace.follow import Chain
 from databox_workspace.locations import locations

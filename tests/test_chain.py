@@ -14,8 +14,7 @@ from faults import worker_pid
 from plant import Plant
 
 from databox_shared.contracts import MARTS, RAW, contract
-from databox_shared.edges import EDGES
-from databox_shared.handoff import EDGE_TAG
+from databox_shared.edges import EDGE_TAG, EDGES
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,7 @@ import pytest
 from plant import Plant
 
 from databox_shared.days import DAYS_TAG, parse_days
-from databox_shared.edges import TRANSFORM_TO_QUALITY
-from databox_shared.handoff import EDGE_TAG
+from databox_shared.edges import EDGE_TAG, TRANSFORM_TO_QUALITY
 from databox_workspace.follow import Chain
 
 pytestmark = pytest.mark.slow

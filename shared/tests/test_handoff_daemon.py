@@ -22,9 +22,9 @@ from hypothesis.stateful import (
 )
 
 from databox_shared.days import DAYS_TAG, parse_days
-from databox_shared.handoff import ANSWERS_TO_TAG, TICK_SECONDS
+from databox_shared.handoff import TICK_SECONDS
 from databox_shared.handoff_alert import ALERT_TAG
-from databox_shared.handoff_cursor import SETTLE_SECONDS, mark_id
+from databox_shared.handoff_cursor import ANSWERS_TO_TAG, SETTLE_SECONDS, mark_id
 from databox_shared.handoff_rule import FIRST_RETRY_SECONDS, MAX_ATTEMPTS
 
 pytestmark = pytest.mark.slow
@@ -352,3 +352,30 @@ def test_what_is_beyond_a_full_window_is_not_held_up_by_what_was_given_up(
                 world.start(run)
                 world.end(run, "succeeds")
         assert [event.day for event in world.owed()] == [FIRST]
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+def test_days_that_were_stepped_over_before_anybody_could_be_told_are_told_unless_answered(
+    monkeypatch: pytest.MonkeyPatch, is_answered: bool
+) -> None:
+    monkeypatch.setattr("databox_shared.handoff.MAX_EVENTS_PER_KEY", 3)
+    with edge_world() as world:
+        world.is_webhook_down = True
+        world.announce([FIRST])
+        for _ in range(MAX_ATTEMPTS + 1):
+            let_runs_fail(world)
+        days = [FIRST + timedelta(days=number) for number in range(1, 8)]
+        for day in [*days, FIRST] if is_answered else days:
+            world.announce([day])
+        for _ in range(12):
+            world.now += SETTLE_SECONDS
+            world.tick()
+            for run in world.in_flight():
+                world.start(run)
+                world.end(run, "succeeds")
+        world.is_webhook_down = False
+        for _ in range(2):
+            world.now += 1000.0
+            world.tick()
+        assert len(world.told) == (0 if is_answered else 1)
+        assert is_answered or "gave up on 2026-11-01: run" in world.told[0]

@@ -8,16 +8,9 @@ import pytest
 
 from databox_shared.contracts import RAW, STAGING
 from databox_shared.days import DAYS_TAG, daily_partitions, format_days, parse_days, run_days
-from databox_shared.edges import Edge
-from databox_shared.handoff import (
-    ANSWERS_TO_TAG,
-    CHAIN_TAG,
-    EDGE_TAG,
-    begin,
-    handoff_sensor,
-    read_and_decide,
-)
-from databox_shared.handoff_cursor import NO_MARK, mark_id
+from databox_shared.edges import EDGE_TAG, Edge
+from databox_shared.handoff import CHAIN_TAG, begin, handoff_sensor, read_and_decide
+from databox_shared.handoff_cursor import ANSWERS_TO_TAG, NO_MARK, mark_id
 
 CHECKLISTS = dg.AssetKey(["ebird_raw", "checklists"])
 TAXA = dg.AssetKey(["ebird_raw", "taxa"])

@@ -30,8 +30,9 @@ from dagster._core.test_utils import create_run_for_test
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from databox_shared.days import DAYS_TAG, format_days
-from databox_shared.edges import EDGES, INGESTION_TO_TRANSFORM, TRANSFORM_TO_QUALITY, Edge
-from databox_shared.handoff import ANSWERS_TO_TAG, EDGE_TAG, newest_mark
+from databox_shared.edges import EDGE_TAG, EDGES, INGESTION_TO_TRANSFORM, TRANSFORM_TO_QUALITY, Edge
+from databox_shared.handoff import newest_mark
+from databox_shared.handoff_cursor import ANSWERS_TO_TAG
 from databox_shared.handoff_rule import MAX_ATTEMPTS
 from databox_shared.settings import project_root
 from databox_workspace.__main__ import main

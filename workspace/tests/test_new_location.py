@@ -1,4 +1,4 @@
-"""A fourth team: `location:new` on a copy of this project, all or nothing."""
+"""A fourth team: `location:new` on a copy of this project, whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from databox_shared.settings import project_root
 from databox_workspace.locations import parse_locations
 from databox_workspace.new_location import NewLocationError, new_location, refuse_name
+from databox_workspace.staged import put_in_place
 
 NAME = "weather"
 # what is no part of a clean clone
@@ -39,6 +40,7 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.root = copy_of_the_project(folder)
+        self.said = ""
         home = folder / "home"
         home.mkdir()
         source = [str(package) for package in self.root.glob("*/src")]
@@ -75,6 +77,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = Project(tmp_path_factory.mktemp("new"))
     said = made.python("-m", "databox_workspace", "location-new", NAME)
     assert f"The location {NAME} is there" in said
+    made.said = said
     return made
 
 
@@ -128,11 +131,17 @@ def test_the_same_name_again_is_refused_and_changes_nothing(project: Project) ->
         ("trailing_", "cannot be the name of a location"),
         ("a_name_of_many_letters", "cannot be the name of a location"),
         ("quality", "there is a location quality already"),
-        ("ebird", "is taken by"),
-        ("class", "is taken by"),
-        ("memory", "is taken by"),
-        ("across", "is taken by"),
-        ("files", "is taken by"),
+        ("shared", "there is a folder shared already"),
+        ("ebird", "is taken by a contract"),
+        ("class", "is taken by Python"),
+        ("match", "is taken by Python"),
+        ("select", "is taken by SQL"),
+        ("view", "is taken by SQL"),
+        ("memory", "is taken by SQL"),
+        ("test", "is taken by SQL"),
+        ("across", "is taken by a task"),
+        ("rollback", "is taken by SQL"),
+        ("up", "is taken by a task"),
     ],
 )
 def test_a_bad_or_taken_name_is_refused_with_a_sentence(name: str, sentence: str) -> None:
@@ -140,19 +149,25 @@ def test_a_bad_or_taken_name_is_refused_with_a_sentence(name: str, sentence: str
         refuse_name(project_root(), name)
 
 
-def test_what_an_interrupted_attempt_left_is_named(tmp_path: Path) -> None:
-    shutil.copy(project_root() / "workspace.yaml", tmp_path)
-    (tmp_path / "weather_location").mkdir()
-    with pytest.raises(NewLocationError, match=r"folder weather_location.*git status"):
-        refuse_name(tmp_path, "weather")
-
-
 @pytest.fixture(scope="module")
 def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_of_the_project(tmp_path_factory.mktemp("untouched"))
 
 
-def interrupted_after(files: int) -> Callable[[str], None]:
+@pytest.fixture(scope="module")
+def ready(untouched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project to which a location is about to be added: everything is ready, nothing in place."""
+    root = tmp_path_factory.mktemp("ready") / "project"
+    shutil.copytree(untouched, root)
+    # one that was killed while it made things ready leaves its pieces
+    (root / ".staged.part/files").mkdir(parents=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("databox_workspace.new_location.put_in_place", lambda *_: None)
+        new_location(root, NAME, say=lambda _: None)
+    return root
+
+
+def killed_after(files: int) -> Callable[[str], None]:
     said: list[str] = []
 
     def say(line: str) -> None:
@@ -163,13 +178,42 @@ def interrupted_after(files: int) -> Callable[[str], None]:
     return say
 
 
-@pytest.mark.parametrize("files", [1, 5, 11, 13, 15])
-def test_ctrl_c_at_any_file_leaves_the_project_as_it_was(untouched: Path, files: int) -> None:
-    before = content(untouched)
-    with pytest.raises(KeyboardInterrupt):
-        new_location(untouched, NAME, say=interrupted_after(files))
-    assert content(untouched) == before
-    assert not (untouched / f"{NAME}_location").exists()
+def test_whenever_it_is_killed_the_next_attempt_finishes_it(
+    ready: Path, project: Project, tmp_path: Path
+) -> None:
+    shutil.copytree(ready, tmp_path, dirs_exist_ok=True)
+    for files in (1, 5, 6):
+        with pytest.raises(KeyboardInterrupt):
+            put_in_place(tmp_path, killed_after(files))
+        assert NAME not in {
+            x.name for x in parse_locations((tmp_path / "workspace.yaml").read_text())
+        }
+    said: list[str] = []
+    new_location(tmp_path, NAME, say=said.append)
+    assert said[0] == f"An attempt to add the location {NAME} was interrupted: finishing it"
+    assert said[-1] == "changed  workspace.yaml"
+    assert content(tmp_path) == content(project.root)
+
+
+def test_what_somebody_changed_after_an_interrupted_attempt_is_not_overwritten(
+    ready: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(ready, tmp_path, dirs_exist_ok=True)
+    with (tmp_path / "pyproject.toml").open("a") as file:
+        file.write("# mine\n")
+    before = content(tmp_path)
+    with pytest.raises(
+        NewLocationError, match=r"pyproject\.toml was changed since.*delete \.staged"
+    ):
+        new_location(tmp_path, NAME, say=lambda _: None)
+    assert content(tmp_path) == before
+
+
+def test_only_files_that_change_are_said_to(project: Project) -> None:
+    lines = project.said.splitlines()
+    assert "changed  deploy/helm/dagster.yaml" in lines
+    assert f"added  deploy/helm/{NAME}.yaml" in lines
+    assert not [line for line in lines if "helm/quality.yaml" in line]
 
 
 def test_a_lock_that_cannot_be_made_leaves_the_project_as_it_was(

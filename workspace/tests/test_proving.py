@@ -19,10 +19,12 @@ def root(tmp_path: Path) -> Path:
         "sandbox/src/world.py",
         "tests/receivers.py",
         "tests/test_chain.py",
+        "tests/plant.py",
         "quality_location/tests/test_it.py",
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("# it")
+    (tmp_path / "ingestion_location/tests/test_it.py").write_text("from receivers import it")
     git(tmp_path, "init", "--quiet")
     return tmp_path
 
@@ -59,6 +61,7 @@ def test_a_build_is_tested_again_when_what_tests_it_changes(
         ("pyproject.toml", "line-length = 100", "line-length = 90"),
         ("quality_location/tests/test_it.py", "it", "that"),
         ("tests/test_chain.py", "it", "that"),
+        ("tests/plant.py", "it", "that"),
     ],
 )
 def test_a_build_is_not_tested_again_for_what_does_not_concern_it(

@@ -10,76 +10,25 @@ import signal
 import subprocess
 import threading
 from collections.abc import Generator
-from contextlib import ExitStack, suppress
-from pathlib import Path
+from contextlib import suppress
 from unittest import mock
 
 import pytest
 from deployed import is_running
+from idle import empty_build, idle_server
 
-from databox_workspace import host, lost_runs, servers
-from databox_workspace.builds import NOTE, Build, builds_folder, read_build
-from databox_workspace.deploy import let_serve
+from databox_workspace import lost_runs, servers
+from databox_workspace import revive as reviving
+from databox_workspace.builds import builds_folder
 from databox_workspace.deployment import ServerError
-from databox_workspace.locks import try_lock
 from databox_workspace.servers import CodeServer
-from databox_workspace.site import BusyError, Site
-
-
-@pytest.fixture
-def where(tmp_path: Path) -> Site:
-    site = Site(tmp_path, tmp_path / "d", tmp_path / "home")
-    site.run_dir.mkdir(parents=True)
-    return site
-
-
-@pytest.fixture
-def process(where: Site) -> Generator[subprocess.Popen[bytes]]:
-    """A process that holds the lock of quality's first server and does not answer."""
-    with (where.run_dir / "quality-1.lock").open("a") as lock:
-        assert try_lock(lock.fileno())
-        started = subprocess.Popen(
-            ["sleep", "600"], start_new_session=True, pass_fds=(lock.fileno(),)
-        )
-    yield started
-    started.kill()
-    started.wait()
-
-
-def server(where: Site, process: subprocess.Popen[bytes]) -> CodeServer:
-    """That process, noted as the server that is current."""
-    said = {"location": "quality", "number": 1, "build": "abc", "pid": process.pid}
-    note = json.dumps({**said, "started_at": "2026-11-24T00:00:00+00:00"})
-    (where.run_dir / "quality-1.json").write_text(note)
-    (where.run_dir / "quality-1.sock").touch()
-    (found,) = servers.servers(where.run_dir, "quality")
-    servers.switch(where.run_dir, "quality", found)
-    return found
-
-
-def made(where: Site) -> Build:
-    folder = builds_folder(where.folder, "quality") / "abc"
-    folder.mkdir(parents=True)
-    said = {
-        "location": "quality",
-        "id": "abc",
-        "module": "quality_location.definitions",
-        "revision": "0" * 40,
-        "is_dirty": False,
-        "built_at": "2026-11-24T00:00:00+00:00",
-        "dagster": "1",
-        "databox_shared": "1",
-        "contracts": {},
-        "reads": {},
-    }
-    (folder / NOTE).write_text(json.dumps(said))
-    return read_build(folder)
+from databox_workspace.site import Site
 
 
 def test_a_server_that_is_too_busy_to_answer_is_not_killed_with_its_runs(
     where: Site, process: subprocess.Popen[bytes]
 ) -> None:
-    busy = server(where, process)
+    busy = idle_server(where, process)
     servers.ask_to_stop(busy)
     assert process.poll() is None
     assert busy.runs() is None
@@ -90,7 +39,7 @@ def test_a_server_that_is_too_busy_to_answer_is_not_killed_with_its_runs(
 def test_a_server_that_never_listened_is_killed(
     where: Site, process: subprocess.Popen[bytes]
 ) -> None:
-    stuck = server(where, process)
+    stuck = idle_server(where, process)
     stuck.socket.unlink()
     servers.ask_to_stop(stuck)
     process.wait(5)
@@ -99,7 +48,7 @@ def test_a_server_that_never_listened_is_killed(
 def test_a_server_whose_start_was_killed_before_its_note_lends_no_lock_to_the_next(
     where: Site, process: subprocess.Popen[bytes]
 ) -> None:
-    build = made(where)
+    build = empty_build(where)
     build.python.parent.mkdir(parents=True)
     build.python.symlink_to("/bin/true")
     started = servers.start(build, where.run_dir, home=where.home, working_dir=where.root)
@@ -107,29 +56,9 @@ def test_a_server_whose_start_was_killed_before_its_note_lends_no_lock_to_the_ne
     assert started.number == 2
 
 
-def test_a_deploy_that_was_killed_after_its_switch_is_noted_by_the_next(
-    where: Site, process: subprocess.Popen[bytes]
-) -> None:
-    build = made(where)
-    server(where, process)
-    let_serve(where, "quality", lambda: build, action="deploy")
-    let_serve(where, "quality", lambda: build, action="deploy")
-    assert [entry.build for entry in where.history("quality")] == ["abc"]
-
-
-def test_runs_of_a_server_that_a_killed_deploy_ousted_can_be_cancelled(
-    where: Site, process: subprocess.Popen[bytes]
-) -> None:
-    build = made(where)
-    current = server(where, process)
-    ousted = mock.Mock(**{"is_alive.return_value": True})
-    with (
-        mock.patch.object(servers, "alive", return_value=[current, ousted]),
-        mock.patch.object(servers, "keep_runs_cancellable") as kept,
-    ):
-        let_serve(where, "quality", lambda: build, action="deploy")
-    ousted.client.shutdown_server.assert_called_once_with()
-    kept.assert_called_once_with(mock.ANY, ousted)
+def dead_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = mock.Mock(**{"is_alive.return_value": False})
+    monkeypatch.setattr(servers, "servers", lambda *_: [dead])
 
 
 def test_a_location_that_cannot_be_served_stops_no_other(
@@ -137,20 +66,42 @@ def test_a_location_that_cannot_be_served_stops_no_other(
 ) -> None:
     tried: list[str] = []
 
-    def fail(_where: Site, location: str, _say: object) -> None:
+    def fail(_where: Site, location: str, **_: object) -> None:
         tried.append(location)
         msg = f"{location} cannot be served"
         raise ServerError(msg)
 
-    dead = mock.Mock(**{"is_alive.return_value": False})
-    monkeypatch.setattr(servers, "servers", lambda *_: [dead])
-    monkeypatch.setattr(host, "_revive", fail)
+    dead_everywhere(monkeypatch)
+    monkeypatch.setattr(reviving, "revive", fail)
     said: list[object] = []
-    waits: dict[str, float] = {}
-    host.revive(where, waits, say=said.append)
-    host.revive(where, waits, say=said.append)
-    assert tried == ["ingestion", "transform", "quality"]
+    reviver = reviving.Reviver(where, said.append)
+    for _ in range(2):
+        reviver.look()
+        reviver.wait()
+    assert sorted(tried) == ["ingestion", "quality", "transform"]
     assert len(said) == 3
+
+
+def test_a_location_that_takes_long_to_come_back_holds_up_no_other(
+    where: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: set[str] = set()
+    all_tried, may_end = threading.Event(), threading.Event()
+
+    def slow(_where: Site, location: str, **_: object) -> None:
+        tried.add(location)
+        if len(tried) == 3:
+            all_tried.set()
+        may_end.wait(60)
+
+    dead_everywhere(monkeypatch)
+    monkeypatch.setattr(reviving, "revive", slow)
+    reviver = reviving.Reviver(where)
+    reviver.look()
+    reviver.look()
+    assert all_tried.wait(60), "one waits for another"
+    may_end.set()
+    reviver.wait()
 
 
 @pytest.mark.parametrize("runs", [None, ["the run"]])
@@ -192,7 +143,7 @@ def orphans(where: Site) -> Generator[tuple[CodeServer, subprocess.Popen[bytes],
     )
     assert started.stdout
     worker, stranger = (int(started.stdout.readline()) for _ in range(2))
-    yield server(where, started), started, worker, stranger
+    yield idle_server(where, started), started, worker, stranger
     with suppress(ProcessLookupError):
         os.killpg(started.pid, signal.SIGKILL)
     started.wait()
@@ -218,7 +169,7 @@ def test_workers_of_a_killed_server_are_ended_and_no_other_process(
 def test_what_a_dead_server_that_is_not_current_left_is_ended_reported_and_forgotten(
     where: Site, process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    current = server(where, process)
+    current = idle_server(where, process)
     note = json.loads((where.run_dir / "quality-1.json").read_text())
     for suffix, text in ((".json", json.dumps({**note, "number": 2, "pid": 0})), (".lock", "")):
         (where.run_dir / f"quality-2{suffix}").write_text(text)
@@ -228,20 +179,10 @@ def test_what_a_dead_server_that_is_not_current_left_is_ended_reported_and_forgo
     monkeypatch.setattr(
         lost_runs, "end_lost_runs", lambda *_: steps.append("report") or next(knows)
     )
-    host.revive(where, {})
-    assert len(servers.servers(where.run_dir, "quality")) == 2, "nobody could tell"
-    host.revive(where, {})
-    host.revive(where, {})
+    reviver = reviving.Reviver(where)
+    for is_known in (False, True, True):
+        reviver.look()
+        reviver.wait()
+        assert (len(servers.servers(where.run_dir, "quality")) == 1) == is_known
     assert steps == ["end quality-2", "report"] * 2
     assert servers.servers(where.run_dir, "quality") == [current]
-
-
-def test_a_deploy_waits_a_moment_for_who_only_tidies_up(where: Site) -> None:
-    with ExitStack() as stack:
-        stack.enter_context(where.deploying("quality"))
-        with pytest.raises(BusyError, match="is being deployed by"), where.deploying("quality"):
-            pass
-        let_go = threading.Timer(0.5, stack.close)
-        let_go.start()
-        with where.deploying("quality", wait_seconds=60):
-            let_go.join()

@@ -40,6 +40,8 @@ EXPECTED: list[tuple[str, set[str]]] = [
     (r"shared/.*", {*ALL, ACROSS}),
     # ingestion's tests speak to it
     (r"sandbox/.*", {"ingestion", ACROSS}),
+    # quality's tests import them
+    (r"tests/(receivers|drawings)\.py", {"quality", ACROSS}),
     (r"workspace/.*|tests/.*", {ACROSS}),
     (r"conftest\.py|\.ci/.*|\.github/.*|deploy/(Dockerfile|environment\.sh)", {*ALL, ACROSS}),
     # only the part of them that concerns a location does: see below
@@ -151,6 +153,30 @@ COPY --from=build /app /app
 """
     assert copied_paths(dockerfile, "quality") == {
         *("pyproject.toml", "uv.lock", "shared", "quality_location", "deploy/environment.sh"),
+    }
+
+
+def test_what_tests_share_is_watched_by_whose_tests_import_it_directly_or_not(
+    tmp_path: Path,
+) -> None:
+    for path, text in {
+        "tests/receivers.py": "import answers",
+        "tests/answers.py": "",
+        "tests/plant.py": "import receivers",
+        "quality_location/tests/test_it.py": "def test_it():\n    from receivers import Webhook",
+        "ingestion_location/tests/test_it.py": "import deleted",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    for path, text in TEXTS.items():
+        (tmp_path / path).write_text(text)
+    paths = [f"tests/{name}.py" for name in ("receivers", "answers", "plant", "deleted")]
+    selection = selected(tmp_path, paths, TEXTS, TEXTS)
+    assert {path: names(selection, path) - {ACROSS} for path in paths} == {
+        "tests/receivers.py": {"quality"},
+        "tests/answers.py": {"quality"},
+        "tests/plant.py": set(),
+        "tests/deleted.py": {"ingestion"},
     }
 
 

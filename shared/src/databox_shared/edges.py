@@ -8,6 +8,8 @@ import dagster as dg
 
 from databox_shared.contracts import MARTS, RAW, STAGING, contract
 
+EDGE_TAG = "databox/edge"
+
 
 @dataclass(frozen=True)
 class Edge:

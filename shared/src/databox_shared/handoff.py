@@ -21,13 +21,11 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, NOT_FINISHED_STATUSES
 
 from databox_shared.days import DAYS_TAG, format_days, parse_days
-from databox_shared.edges import Edge
+from databox_shared.edges import EDGE_TAG, Edge
 from databox_shared.handoff_alert import tell
-from databox_shared.handoff_cursor import NO_MARK, Cursor, Materialization, mark_id
+from databox_shared.handoff_cursor import ANSWERS_TO_TAG, NO_MARK, Cursor, Materialization, mark_id
 from databox_shared.handoff_rule import Answer, Decision, Launch, Outcome, decide, is_trusted
 
-EDGE_TAG = "databox/edge"
-ANSWERS_TO_TAG = "databox/answers_to"
 CHAIN_TAG = "databox/chain"
 
 # Dagster's loop over sensors takes five seconds at least: with less than that no round is missed
@@ -56,8 +54,7 @@ def handoff_sensor(
     def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         instance, now = _instance(context), clock()
         decision = read_and_decide(instance, edge, cursor=context.cursor, now=now)
-        if decision.given_up:
-            tell(instance, edge.name, decision.given_up, now=now, log=context.log)
+        tell(instance, edge.name, decision.given_up, now=now, log=context.log)
         cursor = str(decision.cursor)
         if decision.launch is None:
             return dg.SensorResult(skip_reason=decision.reason, cursor=cursor)

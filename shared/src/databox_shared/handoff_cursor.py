@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date
 
+ANSWERS_TO_TAG = "databox/answers_to"
 SETTLE_SECONDS = 60.0
 OLD_SECONDS = 3600.0
 NO_MARK = "0@0.0"

@@ -251,7 +251,7 @@ def location_new(name: str) -> None:
     """Add a code location NAME that loads, is tested and is linked to transform by contract.
 
     Adds NAME_location/ and a contract NAME_data, and registers both. It is all there or, whatever
-    goes wrong, nothing is.
+    goes wrong, nothing is; if it was killed between the two, the same command finishes it.
     """
     from databox_workspace.new_location import NewLocationError, new_location
 

@@ -7,30 +7,19 @@ another rename. Whatever fails before that, what served goes on serving.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path
 
 from databox_workspace import servers
-from databox_workspace.builds import Build, BuildError, build, builds, prune
-from databox_workspace.check import workspace_errors
-from databox_workspace.deployment import ServerError
-from databox_workspace.gates import (
-    contract_errors,
-    job_errors,
-    jobs_of,
-    loaded_together,
-    version_errors,
-)
-from databox_workspace.inputs import InputsError
-from databox_workspace.locations import Location, locations
+from databox_workspace.builds import Build, build, builds, prune
+from databox_workspace.failures import FAILURES, sentence
+from databox_workspace.fit import RefusedError, fitting_jobs, refuse_lost_runs, revive_others
+from databox_workspace.locations import Location
 from databox_workspace.lost_runs import clean_up_after_dead
-from databox_workspace.proving import TestsFailedError, passed_note, prove
-from databox_workspace.servers import HEALTH_SECONDS, CodeServer, CodeServerError
-from databox_workspace.site import BusyError, Site
-from databox_workspace.view import ViewError, shown, wait_until_shown
+from databox_workspace.proving import passed_note, prove
+from databox_workspace.servers import HEALTH_SECONDS, CodeServer
+from databox_workspace.site import Site
+from databox_workspace.view import wait_until_shown
 
 KEEP = 3
 SHOWN_SECONDS = 90.0
@@ -45,10 +34,6 @@ Say = Callable[[str], object]
 
 class DeployError(Exception):
     """A deploy was refused or taken back. The message says why, and what serves now."""
-
-
-class _RefusedError(Exception):
-    """A gate does not let the build pass."""
 
 
 def deploy(
@@ -120,10 +105,8 @@ def let_serve(
         with where.deploying(location, wait_seconds=_WAIT_SECONDS):
             made = choose()
             old = _release(where, made, action=action, health_seconds=health_seconds, say=say)
-    except _ERRORS as error:
-        now = where.current_build(location)
-        still = f"{now.said} still serves" if now else "it is still not deployed"
-        msg = f"{location} was not deployed: {error}\n{still}."
+    except (RefusedError, *FAILURES) as error:
+        msg = f"{location} was not deployed: {sentence(error)}\n{_what_serves(where, location)}."
         raise DeployError(msg) from None
     _wait_for_end(old, say)
     return made
@@ -148,27 +131,44 @@ def _release(
     is_switched = False
     try:
         servers.wait_until_healthy(new, seconds=health_seconds)
+        revive_others(where, name, say)
         # two locations that are deployed at once must be held against each other
         with where.switching():
-            jobs = _check(where, made, new)
+            jobs = fitting_jobs(where, made, new, say)
             say(f"It is healthy and fits what is deployed: switching {name} to {made.id}")
             is_switched = True
             servers.switch(where.run_dir, name, new)
+            refuse_lost_runs(where, name, jobs)
             _wait_until_shown(where, made, new, jobs, say)
+            # until then the host asked for runs as the old code has them
+            refuse_lost_runs(where, name, jobs)
     except BaseException:
         if is_switched:
             servers.switch(where.run_dir, name, old)
         # once it was current it may have been given a run
         servers.ask_to_stop(new, was_current=is_switched)
         raise
-    where.note(made, action)
     say(f"{made.said} serves {name}")
-    if old and old.is_alive():
-        _begin_drain(where, old)
-    elif old:
-        # it died, and what watches over servers finds a living one now
-        clean_up_after_dead(where, name)
+    try:
+        where.note(made, action)
+        if old and old.is_alive():
+            _begin_drain(where, old)
+        elif old:
+            # it died, and what watches over servers finds a living one now
+            clean_up_after_dead(where, name)
+    except FAILURES as error:
+        # it serves: what is left to do the next deploy does
+        say(f"Not all was tidied up: {sentence(error)}")
+        return None
     return old
+
+
+def _what_serves(where: Site, location: str) -> str:
+    try:
+        now = where.current_build(location)
+    except FAILURES as error:
+        return f"what serves cannot be told: {sentence(error)}"
+    return f"{now.said} still serves" if now else "it is still not deployed"
 
 
 def _note_what_serves(where: Site, location: str) -> None:
@@ -176,33 +176,6 @@ def _note_what_serves(where: Site, location: str) -> None:
     served, noted = where.current_build(location), where.history(location)
     if served and (not noted or noted[-1].build != served.id):
         where.note(served, "deploy")
-
-
-def _check(where: Site, made: Build, new: CodeServer) -> frozenset[str]:
-    """Hold a healthy server against what is deployed now, and return the names of its jobs."""
-    others = {
-        other.name: found
-        for other in locations()
-        if other.name != made.location and (found := where.current_build(other.name))
-    }
-    sockets = {name: servers.address(where.run_dir, name) for name in others}
-    sockets[made.location] = new.socket
-    absent = {location.name for location in locations()} - sockets.keys()
-    url = where.webserver_url()
-    host = shown(url)[0] if url else version("dagster")
-    errors = [*version_errors(made, host), *contract_errors(made, others)]
-    with (
-        tempfile.TemporaryDirectory(prefix="databox-") as folder,
-        loaded_together(sockets, Path(folder)) as process,
-    ):
-        context = process.create_request_context()
-        jobs = jobs_of(context, made.location)
-        errors += workspace_errors(context, absent=absent)
-    with where.instance() as instance:
-        errors += job_errors(instance, made.location, jobs)
-    if errors:
-        raise _RefusedError("; ".join(errors))
-    return jobs
 
 
 def _wait_until_shown(
@@ -256,6 +229,7 @@ def _tidy(where: Site, made: Build, now: CodeServer | None, say: Say) -> None:
             _let_end(where, server)
     clean_up_after_dead(where, location)
     deployed = dict.fromkeys(entry.build for entry in reversed(where.history(location)))
+    deployed.pop(made.id, None)
     served = {server.build for server in servers.servers(where.run_dir, location)}
     # what was built after this one may be meant for the next deploy
     newer = {
@@ -279,17 +253,5 @@ def _build_before(where: Site, location: str) -> Build:
     ]
     if not before:
         msg = f"no earlier build of {location} is kept"
-        raise _RefusedError(msg)
+        raise RefusedError(msg)
     return there[before[-1]]
-
-
-_ERRORS = (
-    BuildError,
-    BusyError,
-    CodeServerError,
-    InputsError,
-    ServerError,
-    TestsFailedError,
-    ViewError,
-    _RefusedError,
-)

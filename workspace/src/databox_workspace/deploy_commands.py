@@ -12,11 +12,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from databox_shared.settings import SettingsError, load_settings
+from databox_shared.settings import load_settings
 from databox_workspace.locations import Location, locations
 from databox_workspace.screen import say
-
-_FOR_LONG_S = 180.0
+from databox_workspace.servers import HEALTH_SECONDS
 
 
 def _location(_context: click.Context, _parameter: click.Parameter, value: str) -> Location:
@@ -31,7 +30,7 @@ _LOCATION = click.argument("location", callback=_location)
 _DIRTY = click.option("--dirty", is_flag=True, help="Allow changes that are in no commit.")
 _HEALTH = click.option(
     "--health-seconds",
-    default=_FOR_LONG_S,
+    default=HEALTH_SECONDS,
     show_default=True,
     type=click.FloatRange(min=1),
     help="How long the new server may take to load its code.",
@@ -164,23 +163,13 @@ def _clocked(console: Console) -> Callable[[str], None]:
 @contextmanager
 def _sentences(console: Console) -> Generator[None]:
     """Errors that people can do something about end with their sentence, not with a traceback."""
-    from databox_workspace.builds import BuildError
     from databox_workspace.deploy import DeployError
-    from databox_workspace.deployment import ServerError
-    from databox_workspace.inputs import InputsError
-    from databox_workspace.site import BusyError
+    from databox_workspace.failures import FAILURES, sentence
 
     try:
         yield
-    except (
-        BuildError,
-        BusyError,
-        DeployError,
-        InputsError,
-        ServerError,
-        SettingsError,
-    ) as error:
-        say(console, f"Failed: {error}", style="bold red")
+    except (DeployError, *FAILURES) as error:
+        say(console, f"Failed: {sentence(error)}", style="bold red")
         sys.exit(1)
     except KeyboardInterrupt:
         say(console, "Interrupted.")

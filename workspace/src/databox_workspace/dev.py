@@ -14,6 +14,7 @@ from threading import Thread
 from rich.console import Console
 
 from databox_shared.settings import SANDBOX_PORT, Settings, load_settings
+from databox_workspace.address import open_warning, own_url
 from databox_workspace.deployment import ServerError, sandbox_if_needed, supervised
 from databox_workspace.home import dagster_home, forget_daemon
 from databox_workspace.screen import say
@@ -35,10 +36,9 @@ def run_dev(console: Console, settings: Settings, *, host: str, port: int) -> in
             if url:
                 say(console, f"No EBIRD_API_TOKEN: generated birds from the sandbox at {url}")
         say(console, f"eBird's API is asked at {load_settings().api_url}")
-        say(
-            console,
-            "Starting the UI, the daemon and the code servers; Ctrl-C stops everything",
-        )
+        if warning := open_warning(host, port):
+            say(console, warning, style="bold yellow")
+        say(console, "Starting the UI, the daemon and the code servers; Ctrl-C stops everything")
         command = [
             # Dagster advises its other command line, which knows no workspace of several locations
             *(sys.executable, "-W", "ignore:Function `dev_command` is superseded"),
@@ -50,7 +50,7 @@ def run_dev(console: Console, settings: Settings, *, host: str, port: int) -> in
         stack.callback(forget_daemon)
         server = stack.enter_context(supervised("dagster dev", command, home, output=sys.stdout))
         ready = partial(
-            say, console, f"The UI is ready at http://{host}:{port}", style="bold green"
+            say, console, f"The UI is ready at {own_url(host, port)}", style="bold green"
         )
         waits = Thread(
             target=_when_listening, args=(server.process, host, port, ready), daemon=True

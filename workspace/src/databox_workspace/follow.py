@@ -15,9 +15,9 @@ from typing import Any, cast
 import dagster as dg
 
 from databox_shared.days import DAYS_TAG, parse_days
-from databox_shared.edges import EDGES, Edge
-from databox_shared.handoff import ANSWERS_TO_TAG, EDGE_TAG, newest_mark, read_and_decide
-from databox_shared.handoff_cursor import NO_MARK, mark_id
+from databox_shared.edges import EDGE_TAG, EDGES, Edge
+from databox_shared.handoff import newest_mark, read_and_decide
+from databox_shared.handoff_cursor import ANSWERS_TO_TAG, NO_MARK, mark_id
 
 _LOG_PAGE = 1000
 _RUN_PAGE = 50

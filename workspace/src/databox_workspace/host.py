@@ -1,7 +1,7 @@
 """`task deploy:up`: the webserver and the daemon of a site, and a living server for each location.
 
 The code servers are not its children: it may be stopped, upgraded and started again while runs go
-on in them. A server that died is started again from the same build, after what it left is ended.
+on in them. A server that died is started again, see `revive`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,16 @@ import requests
 
 from databox_shared.settings import Settings
 from databox_workspace import servers
-from databox_workspace.builds import BuildError, builds
+from databox_workspace.address import open_warning, own_url
 from databox_workspace.deployment import START_SECONDS, Server, ServerError, supervised
 from databox_workspace.home import Home, dagster_home, forget_daemon
 from databox_workspace.locations import locations
 from databox_workspace.locks import try_lock
-from databox_workspace.lost_runs import clean_up_after_dead
-from databox_workspace.servers import HEALTH_SECONDS, CodeServerError
-from databox_workspace.site import BusyError, Site
+from databox_workspace.revive import Reviver
+from databox_workspace.site import Site
 
 WORKSPACE = "workspace.prod.yaml"
 _WATCH_SECONDS = 2.0
-# what cannot be served is tried again, but not all the time
-_RETRY_SECONDS = 60.0
 
 Say = Callable[[str], object]
 
@@ -56,15 +53,15 @@ def host(
         if not home.is_ours:
             msg = f"another deployment works on {home.path}; stop it first"
             raise ServerError(msg)
-        waits: dict[str, float] = {}
-        revive(where, waits, say=say)
+        reviver = Reviver(where, say)
+        reviver.look()
         os.environ.update(socket_variables(where))
         running = stack.enter_context(_webserver_and_daemon(where, home, address, port, say))
 
         def look() -> None:
             for server in running:
                 server.check()
-            revive(where, waits, say=say)
+            reviver.look()
 
         yield look
 
@@ -85,57 +82,14 @@ def socket_variables(where: Site) -> dict[str, str]:
     }
 
 
-def revive(where: Site, waits: dict[str, float], *, say: Say = lambda _: None) -> None:
-    """Start each deployed location's server again that is not alive, from the same build.
-
-    What any dead server left is ended, and its runs reported. A location that cannot be served
-    stops no other: that is said, and tried again after a while. `waits` maps it to the time before
-    which it is left alone.
-    """
-    for location in locations():
-        noted = servers.servers(where.run_dir, location.name)
-        is_whole = all(server.is_alive() for server in noted)
-        if is_whole or time.monotonic() < waits.get(location.name, 0.0):
-            continue
-        try:
-            with where.deploying(location.name):
-                _revive(where, location.name, say)
-        except BusyError:
-            # it is being deployed at this moment, which is as good
-            continue
-        except (BuildError, ServerError) as error:
-            say(f"{error}\nIt is tried again in {_RETRY_SECONDS:.0f} s.")
-            waits[location.name] = time.monotonic() + _RETRY_SECONDS
-
-
-def _revive(where: Site, location: str, say: Say) -> None:
-    # first, so that nothing starts the work of a lost run again while a worker is left
-    clean_up_after_dead(where, location)
-    dead = servers.current(where.run_dir, location)
-    if dead is None or dead.is_alive():
-        return
-    made = builds(where.folder, location).get(dead.build)
-    if made is None:
-        msg = f"the build {dead.build} of {location} is gone; deploy it: task deploy:{location}"
-        raise ServerError(msg)
-    say(f"The server of {location} is gone; starting {made.said} again")
-    new = servers.start(made, where.run_dir, home=where.home, working_dir=where.root)
-    try:
-        servers.wait_until_healthy(new, seconds=HEALTH_SECONDS)
-    except CodeServerError as error:
-        servers.ask_to_stop(new, was_current=False)
-        msg = f"{location} cannot be served: {error}"
-        raise ServerError(msg) from None
-    servers.switch(where.run_dir, location, new)
-    clean_up_after_dead(where, location)
-
-
 @contextmanager
 def _webserver_and_daemon(
     where: Site, home: Home, address: str, port: int, say: Say
 ) -> Generator[list[Server]]:
     workspace = str(where.root / WORKSPACE)
-    url = f"http://{address}:{port}"
+    url = own_url(address, port)
+    if warning := open_warning(address, port):
+        say(warning)
     with ExitStack() as stack:
         stack.callback(forget_daemon)
         daemon = stack.enter_context(

@@ -7,12 +7,12 @@ without a new build of the location.
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from databox_workspace.git import git
 from databox_workspace.locations import Location
 from databox_workspace.watch import locked_packages
 
@@ -79,13 +79,13 @@ def uncommitted_files(made_from: Inputs, root: Path) -> list[str]:
     """What concerns the location and is not as the last commit has it, its tests included."""
     # a rename would be said as two paths of which only the first has a status before it
     status = ["status", "--porcelain", "-z", "--no-renames"]
-    said = _git(root, *status, "--", *made_from.folders, RECIPE, "uv.lock")
+    said = git(root, *status, "--", *made_from.folders, RECIPE, "uv.lock")
     return sorted(entry[3:] for entry in said.split("\0") if entry)
 
 
 def revision(root: Path) -> str:
     """The commit that is checked out."""
-    return _git(root, "rev-parse", "HEAD").strip()
+    return git(root, "rev-parse", "HEAD").strip()
 
 
 def _line(entry: Mapping[str, Any]) -> str:
@@ -95,17 +95,8 @@ def _line(entry: Mapping[str, Any]) -> str:
 
 
 def _files(folders: tuple[str, ...], root: Path) -> Iterator[str]:
-    listed = _git(root, "ls-files", "-z", "-co", "--exclude-standard", "--", *folders)
+    listed = git(root, "ls-files", "-z", "-co", "--exclude-standard", "--", *folders)
     for file in sorted(set(listed.split("\0")) - {""}):
         # tests decide whether a build may be deployed, not what is in it
         if _TESTS not in Path(file).parts[:2] and (root / file).is_file():
             yield file
-
-
-def _git(root: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(root), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        msg = f"`{' '.join(command)}` failed: {done.stderr.strip()}"
-        raise InputsError(msg)
-    return done.stdout

@@ -1,7 +1,8 @@
 """A new code location: its folder, its contract, its edge, and its place in what lists locations.
 
-The files are templates in `location_template`. Everything is worked out before the first byte is
-written, and whatever fails afterwards takes all of it back: there is a location or there is none.
+The files are templates in `location_template`. All is made in a copy of what it is made from and
+then put in place: there is a location or there is none, and what was interrupted between the two is
+finished by the next attempt.
 """
 
 from __future__ import annotations
@@ -9,26 +10,31 @@ from __future__ import annotations
 import keyword
 import os
 import re
-import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 
-from databox_workspace.contract_pages import FOLDER as PAGES
+import yaml
+
 from databox_workspace.deploy_files import DeployFilesError, deploy_files
 from databox_workspace.locations import parse_locations
+from databox_workspace.staged import StagedError, put_in_place, stage, staged
 
 CONTRACTS = "shared/src/databox_shared/contracts"
 EDGES = "shared/src/databox_shared/edges.py"
 _SUFFIX = ".template"
-# a table of a location is NAME_data.table and its file NAME.duckdb; some are taken by DuckDB, and
-# some by tasks: test:NAME and deploy:NAME
-_DUCKDB = {"databox", "main", "memory", "pg_catalog", "system", "temp"}
-_TAKEN = _DUCKDB | {"across", "build", "files", "rollback", "status", "up"}
+# a table of a location is NAME_data.table and its file NAME.duckdb
+_CATALOGS = {"databox", "main", "memory", "pg_catalog", "system", "temp", "test"}
+# what the commands below read, and what they and the templates write
+_READ = (
+    *("*.toml", "*.yaml", "*.lock", "*/pyproject.toml", "shared/src/**/*", "workspace/src/**/*"),
+    *("deploy/*.yaml", "deploy/helm/*.yaml", "docs/contracts/*"),
+)
 
 
 class NewLocationError(Exception):
@@ -36,34 +42,20 @@ class NewLocationError(Exception):
 
 
 def new_location(root: Path, name: str, *, say: Callable[[str], object]) -> None:
-    """Add the location `name` to the project in `root`.
+    """Add the location `name` to the project in `root`, or finish adding one.
 
     Raises `NewLocationError`, and then the project is as it was.
     """
-    refuse_name(root, name)
-    files = planned(root, name)
-    package = root / f"{name}_location"
-    made = {*(root / PAGES).glob("*.md"), root / PAGES / f"{name}_data.md"}
-    before = {path: path.read_text() if path.exists() else None for path in [*files, *made]}
     try:
-        for path, text in files.items():
-            _write(path, text)
-            say(f"{'changed' if before[path] is not None else 'added'}  {path.relative_to(root)}")
-        # the order of imports and the length of lines depend on the name
-        ruff = str(Path(sys.executable).with_name("ruff"))
-        _run(root, ruff, "check", "--quiet", "--select", "I", "--fix", str(package))
-        _run(root, ruff, "format", "--quiet", str(package))
-        _run(root, os.environ.get("UV", "uv"), "lock", "--quiet")
-        # in a process of its own, which sees the new contract and the new edge
-        _run(root, sys.executable, "-m", "databox_workspace", "contract-pages")
-    except BaseException:
-        shutil.rmtree(package, ignore_errors=True)
-        for path, text in before.items():
-            if text is not None:
-                _write(path, text)
-            elif path.exists():
-                path.unlink()
-        raise
+        if begun := staged(root):
+            say(f"An attempt to add the location {begun} was interrupted: finishing it")
+            put_in_place(root, say)
+        if begun != name:
+            refuse_name(root, name)
+            stage(root, name, _made_aside(root, name))
+            put_in_place(root, say)
+    except StagedError as error:
+        raise NewLocationError(str(error)) from None
 
 
 def refuse_name(root: Path, name: str) -> None:
@@ -74,24 +66,82 @@ def refuse_name(root: Path, name: str) -> None:
             f"and single _, beginning with a letter, like `weather`"
         )
         raise NewLocationError(msg)
-    taken = {location.name for location in parse_locations((root / "workspace.yaml").read_text())}
-    contracts = {file.name.partition(".")[0] for file in (root / CONTRACTS).glob("*.odcs.yaml")}
-    if name in taken:
+    if name in {listed.name for listed in parse_locations(_read(root, "workspace.yaml"))}:
         msg = f"there is a location {name} already: see workspace.yaml"
         raise NewLocationError(msg)
-    if (root / f"{name}_location").exists():
-        msg = (
-            f"there is a folder {name}_location, and no location {name}: remove what an "
-            f"interrupted attempt left (`git status` shows it), then run this again"
-        )
-        raise NewLocationError(msg)
-    if keyword.iskeyword(name) or name in _TAKEN or {name, f"{name}_data"} & contracts:
-        msg = f"the name {name} is taken by Python, DuckDB, a contract or a task: choose another"
+    for folder in (f"{name}_location", name):
+        if (root / folder).exists():
+            msg = f"there is a folder {folder} already, and no location {name}: choose another name"
+            raise NewLocationError(msg)
+    if owner := _owner(root, name):
+        msg = f"the name {name} is taken by {owner}: choose another"
         raise NewLocationError(msg)
 
 
-def planned(root: Path, name: str) -> dict[Path, str]:
-    """Every file that is added or changed → its new text; `workspace.yaml`, the list, is last."""
+def _owner(root: Path, name: str) -> str | None:
+    """Who uses a name already that would be that of a location's tasks, schema and file."""
+    # an undeclared one: whoever adds a location has the whole project, the host has no use for it
+    import duckdb
+
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name):
+        return "Python"
+    words = duckdb.sql("SELECT keyword_name FROM duckdb_keywords()").fetchall()
+    if name in _CATALOGS or (name,) in words:
+        return "SQL"
+    if {name, f"{name}_data"} & {
+        file.name.partition(".")[0] for file in (root / CONTRACTS).iterdir()
+    }:
+        return "a contract"
+    tasks = yaml.safe_load(_read(root, "Taskfile.yml"))["tasks"]
+    if name in {part for task in tasks for part in str(task).split(":")}:
+        return "a task"
+    return None
+
+
+def _made_aside(root: Path, name: str) -> dict[str, bytes]:
+    """Every file that is added or changed → its new content, made in a copy of the project.
+
+    `workspace.yaml`, the list, is last.
+    """
+    with tempfile.TemporaryDirectory(prefix="databox-") as folder:
+        copy = Path(folder)
+        known = _copy_what_is_read(root, copy)
+        for path, text in planned(root, name).items():
+            _write(copy / path, text)
+        # the order of imports and the length of lines depend on the name
+        ruff = str(Path(sys.executable).with_name("ruff"))
+        package = f"{name}_location"
+        _run(copy, ruff, "check", "--quiet", "--no-cache", "--select", "I", "--fix", package)
+        _run(copy, ruff, "format", "--quiet", "--no-cache", package)
+        _run(copy, os.environ.get("UV", "uv"), "lock", "--quiet")
+        # in a process of its own, which sees the new contract and the new edge
+        _run(copy, sys.executable, "-B", "-m", "databox_workspace", "contract-pages")
+        found = {
+            file.relative_to(copy).as_posix(): file.read_bytes()
+            for file in sorted(copy.rglob("*"))
+            if file.is_file()
+        }
+    listed = found.pop("workspace.yaml")
+    changed = {path: text for path, text in found.items() if known.get(path) != text}
+    return {**changed, "workspace.yaml": listed}
+
+
+def _copy_what_is_read(root: Path, copy: Path) -> dict[str, bytes]:
+    """Copy what the commands read of the project, and return it."""
+    files = [file for place in _READ for file in root.glob(place) if file.is_file()]
+    known = {
+        file.relative_to(root).as_posix(): file.read_bytes()
+        for file in files
+        if "__pycache__" not in file.parts
+    }
+    for path, content in known.items():
+        (copy / path).parent.mkdir(parents=True, exist_ok=True)
+        (copy / path).write_bytes(content)
+    return known
+
+
+def planned(root: Path, name: str) -> dict[str, str]:
+    """Every file that is written by hand or from a template → its new text."""
     words = {
         "name": name,
         "package": f"{name}_location",
@@ -100,16 +150,17 @@ def planned(root: Path, name: str) -> dict[Path, str]:
         "edge": f"TRANSFORM_TO_{name.upper()}",
     }
     template = resources.files("databox_workspace") / "location_template"
-    folder = root / words["package"]
+    folder = words["package"]
     files = {
-        folder / "pyproject.toml": _filled(template / "pyproject.toml.template", words),
-        folder / "README.md": _filled(template / "README.md.template", words),
+        f"{folder}/{file}": _filled(template / f"{file}{_SUFFIX}", words)
+        for file in ("pyproject.toml", "README.md")
     }
-    for source, target in (("package", folder / "src" / folder.name), ("tests", folder / "tests")):
+    for source, target in (("package", f"src/{folder}"), ("tests", "tests")):
         for file in (template / source).iterdir():
-            files[target / file.name.removesuffix(_SUFFIX)] = _filled(file, words)
-    contract = root / CONTRACTS / f"{words['contract']}.odcs.yaml"
-    files[contract] = _filled(template / "contract.odcs.yaml.template", words)
+            files[f"{folder}/{target}/{file.name.removesuffix(_SUFFIX)}"] = _filled(file, words)
+    files[f"{CONTRACTS}/{words['contract']}.odcs.yaml"] = _filled(
+        template / "contract.odcs.yaml.template", words
+    )
     changed = {
         EDGES: _with_edge(_read(root, EDGES), words, _filled(template / "edge.py.template", words)),
         "pyproject.toml": _with_package(_read(root, "pyproject.toml"), words),
@@ -122,10 +173,9 @@ def planned(root: Path, name: str) -> dict[Path, str]:
     }
     names = [location.name for location in parse_locations(changed["workspace.yaml"])]
     try:
-        changed = deploy_files(root, names) | changed
+        return files | deploy_files(root, names) | changed
     except DeployFilesError as error:
         raise NewLocationError(str(error)) from None
-    return files | {root / path: text for path, text in changed.items()}
 
 
 def _with_edge(text: str, words: Mapping[str, str], edge: str) -> str:
@@ -192,11 +242,7 @@ def _filled(file: Traversable, words: Mapping[str, str]) -> str:
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    temporary.write_text(text, encoding="utf-8")
-    if path.exists():
-        shutil.copymode(path, temporary)
-    temporary.replace(path)
+    path.write_text(text, encoding="utf-8")
 
 
 def _run(root: Path, *command: str) -> None:

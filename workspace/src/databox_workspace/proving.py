@@ -20,7 +20,7 @@ from pathlib import Path
 from databox_workspace.builds import Build, BuildError
 from databox_workspace.inputs import folders_digest
 from databox_workspace.locations import Location
-from databox_workspace.watch import PARTS, TEST_GROUPS, locked_packages
+from databox_workspace.watch import PARTS, TEST_GROUPS, locked_packages, shared_test_modules
 
 _LAST_LINES = 25
 # a test run must not find the deployment's home, data, keys and alerts
@@ -86,8 +86,7 @@ def tests_digest(location: Location, root: Path) -> str:
     tests = root / location.folder / "tests"
     files = [root / "conftest.py"]
     files += (file for file in tests.rglob("*") if "__pycache__" not in file.parts)
-    # what the tests of several packages share lies with those of the whole, and is no test
-    files += (file for file in (root / "tests").glob("*.py") if not file.match("test_*"))
+    files += (root / path for path in shared_test_modules(root, location))
     found = hashlib.sha256()
     for file in sorted(files):
         if file.is_file():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
+
+from databox_workspace.git import GitError, git
 
 MAIN = ("origin/main", "main")
 
@@ -74,10 +75,11 @@ def _commit(root: Path, name: str) -> str | None:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    program = shutil.which("git")
-    if program is None:
+    """What git says, None where it has no answer. Raises `RevisionError` if there is no git."""
+    if shutil.which("git") is None:
         msg = "git is not installed, so there is no other revision to compare with"
         raise RevisionError(msg)
-    command = [program, "-C", str(root), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout if done.returncode == 0 else None
+    try:
+        return git(root, *arguments)
+    except GitError:
+        return None

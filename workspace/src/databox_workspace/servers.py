@@ -141,10 +141,7 @@ def start(build: Build, run_dir: Path, *, home: Path, working_dir: Path) -> Code
     if len(str(socket)) > _MAX_SOCKET_PATH:
         msg = f"{socket} is too long for the path of a socket; set DEPLOY_DIR to a shorter folder"
         raise CodeServerError(msg)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # a shell that starts us with `&` ignores SIGINT; a server that inherited that could not be
-        # stopped, because Dagster gives SIGTERM the handler of SIGINT
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    heed_interrupts()
     with (
         _lock_file(run_dir, name).open("a") as lock,
         (run_dir / f"{name}.log").open("wb") as words,
@@ -183,6 +180,15 @@ def start(build: Build, run_dir: Path, *, home: Path, working_dir: Path) -> Code
     temporary.write_text(json.dumps(said), encoding="utf-8")
     temporary.replace(note)
     return server
+
+
+def heed_interrupts() -> None:
+    """Hear SIGINT, which a shell that starts us with `&` ignores; the main thread calls it first.
+
+    A server that inherited that could not be stopped: Dagster gives SIGTERM its handler.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def wait_until_healthy(server: CodeServer, *, seconds: float) -> None:

@@ -30,6 +30,7 @@ _WORDS = re.compile(
     r"(?!deploy/README\.md|docs/handoff\.md)"
     r"(docs/.*|.*\.md|LICENSE|(.*/)?\.gitignore|benchmarks/.*)"
 )
+_IMPORTED = re.compile(r"^ *(?:from|import) (\w+)", re.MULTILINE)
 _OWN_TESTS = re.compile(r"[^/]+_location/tests/.*")
 
 
@@ -91,7 +92,23 @@ def watched_folders(root: Path, location: Location) -> list[str]:
     folders = {entry["source"]["editable"] for entry in locked if "editable" in entry["source"]}
     dockerfile = root / DOCKERFILE
     copied = copied_paths(dockerfile.read_text(), location.name) if dockerfile.is_file() else set()
-    return sorted(folders | (copied - PARTS.keys()))
+    return sorted(folders | (copied - PARTS.keys()) | shared_test_modules(root, location))
+
+
+def shared_test_modules(root: Path, location: Location) -> set[str]:
+    """The modules beside the tests of the whole that a location's tests import, or theirs do.
+
+    Every name that is imported counts, whether it is there or not: one may have been deleted.
+    """
+    waiting = sorted((root / location.folder / "tests").rglob("*.py"))
+    found: set[str] = set()
+    while waiting:
+        for name in _IMPORTED.findall(waiting.pop().read_text(encoding="utf-8")):
+            path = f"tests/{name}.py"
+            if path not in found:
+                found.add(path)
+                waiting += [root / path] if (root / path).is_file() else []
+    return found
 
 
 def copied_paths(dockerfile: str, name: str) -> set[str]:
