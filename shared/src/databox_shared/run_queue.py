@@ -1,5 +1,8 @@
 """Dagster's queue of runs, named in `dagster.yaml`, which brings a correction into the daemon.
 
+Every process of a deployment loads what that file names, run workers too: a location must have
+been deployed with this module before the file of its deployment may name it.
+
 The run of a backfill is asked for with every check on its assets, also with those that another
 location defines, and then no location can build it: the backfill fails before its run begins.
 Everywhere else Dagster (1.13) leaves such checks out; here that is done for backfills.
