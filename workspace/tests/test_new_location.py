@@ -18,7 +18,10 @@ from databox_workspace.staged import put_in_place
 
 NAME = "weather"
 # what is no part of a clean clone
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", "data", ".databox", "__pycache__", ".*_cache")
+# what other tests write meanwhile is not the project
+LEFT_OUT = shutil.ignore_patterns(
+    *(".git", ".venv*", ".hypothesis", ".task", "data", ".databox", "__pycache__", ".*_cache")
+)
 
 
 def copy_of_the_project(folder: Path) -> Path:
