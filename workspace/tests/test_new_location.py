@@ -31,10 +31,11 @@ def copy_of_the_project(folder: Path) -> Path:
 
 
 def content(root: Path) -> dict[str, bytes]:
+    files = ((file, file.relative_to(root)) for file in root.rglob("*") if file.is_file())
     return {
-        str(file.relative_to(root)): file.read_bytes()
-        for file in root.rglob("*")
-        if file.is_file() and not {"__pycache__", ".ruff_cache"} & set(file.parts)
+        str(name): file.read_bytes()
+        for file, name in files
+        if not LEFT_OUT(str(root), list(name.parts))
     }
 
 
