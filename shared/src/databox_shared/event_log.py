@@ -1,9 +1,9 @@
 """Dagster's SQLite storage of events, with connections that stay open.
 
 Dagster opens its files anew for every event, and SQLite, whose last connection it was, then writes
-its log back and deletes it. That was more than half the CPU of a daily run: a chain stores some
-1,200 events, half of them twice. Here a process keeps what it has opened. What is stored, when it
-is on disk and who waits for whom stays Dagster's: the same files, tables and transactions.
+its log back and deletes it. That was more than half the CPU of quality's run, which stores some 750
+events. Here a process keeps what it has opened. What is stored, when it is on disk and who waits
+for whom stays Dagster's: the same files, tables and transactions.
 """
 
 from __future__ import annotations

@@ -37,26 +37,21 @@ if TYPE_CHECKING:
 _ALIAS = "lake"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LakeSnapshot(Snapshot):
     """One noted version of a location's lake."""
 
-    lake: Lake | None = field(default=None, compare=False)
-    version: int = 0
+    lake: Lake = field(compare=False)
+    version: int
 
     @property
     def attach_sql(self) -> str:
         """A statement for a DuckDB shell, without the password: that is asked of PGPASSWORD."""
-        return self._lake.attach_sql(self.location, self.location, self.version)
+        return self.lake.attach_sql(self.location, self.location, self.version)
 
     def attach(self, connection: DuckDBPyConnection) -> None:
         """Attach the lake at this version; whatever is published meanwhile is not seen."""
-        self._lake.attach(connection, self.location, self.location, version=self.version)
-
-    @property
-    def _lake(self) -> Lake:
-        assert self.lake is not None  # noqa: S101
-        return self.lake
+        self.lake.attach(connection, self.location, self.location, version=self.version)
 
 
 class LakeWriter(Writer):
@@ -94,23 +89,14 @@ class LakeWriter(Writer):
         newest = self._said("id")
         return newest[0] if newest else 0
 
-    def publish(
-        self,
-        *,
-        run_id: str,
-        contract_names: list[str],
-        source: str,
-        upstream: Mapping[str, int] | None = None,
-    ) -> Snapshot:
-        """Make the lake hold what the working file does, and note that as a new snapshot."""
+    @contextmanager
+    def _publishing(self) -> Generator[None]:
         import duckdb
 
-        # one for all of it: to load the extensions takes half a second
+        # one connection for all of it: to load the extensions takes half a second
         with duckdb.connect() as self._connection:
             self._lake.attach(self._connection, self.location, _ALIAS, new_in=self._folder_if_new())
-            return super().publish(
-                run_id=run_id, contract_names=contract_names, source=source, upstream=upstream
-            )
+            yield
 
     def _folder_if_new(self) -> Path | None:
         """A folder for the data of a lake that is not there yet.

@@ -16,7 +16,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,19 +117,24 @@ class Writer:
         if wal.exists():
             msg = f"{self.path} was not closed: {wal.name} is beside it; publish after closing it"
             raise SnapshotError(msg)
-        snapshot = self._hand_over(
-            Snapshot(
-                location=self.location,
-                id=self._newest() + 1,
-                run_id=run_id,
-                created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                source=source,
-                contracts={name: contract(name).version for name in contract_names},
-                upstream=dict(upstream or {}),
+        with self._publishing():
+            snapshot = self._hand_over(
+                Snapshot(
+                    location=self.location,
+                    id=self._newest() + 1,
+                    run_id=run_id,
+                    created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                    source=source,
+                    contracts={name: contract(name).version for name in contract_names},
+                    upstream=dict(upstream or {}),
+                )
             )
-        )
-        self._prune(newest=snapshot.id)
+            self._prune(newest=snapshot.id)
         return snapshot
+
+    def _publishing(self) -> AbstractContextManager[None]:
+        """What is held while a snapshot is handed over and old ones go."""
+        return nullcontext()
 
     def _newest(self) -> int:
         return max((number for number, _ in _entries(self._snapshots)), default=0)
