@@ -53,12 +53,6 @@ def git(folder: Path, *arguments: str) -> str:
     ).stdout
 
 
-def site_packages(made: Build) -> Path:
-    """Where the modules of a build lie."""
-    (found,) = (made.folder / "venv" / "lib").glob("python3.*/site-packages")
-    return found
-
-
 def variant(
     template: Build,
     where: Path,
@@ -88,7 +82,7 @@ def variant(
         folder=part,
     )
     for file, text in (files or {}).items():
-        target = site_packages(other) / file
+        target = other.site_packages / file
         target.unlink(missing_ok=True)
         target.write_text(text)
     said = {key: value for key, value in vars(other).items() if key != "folder"}

@@ -35,9 +35,9 @@ def idle_process(where: Site) -> Generator[subprocess.Popen[bytes]]:
     started.wait()
 
 
-def idle_server(where: Site, process: subprocess.Popen[bytes]) -> CodeServer:
+def idle_server(where: Site, process: subprocess.Popen[bytes], build: str = "abc") -> CodeServer:
     """That process, noted as the server that is current."""
-    said = {"location": "quality", "number": 1, "build": "abc", "pid": process.pid}
+    said = {"location": "quality", "number": 1, "build": build, "pid": process.pid}
     note = json.dumps({**said, "started_at": "2026-11-24T00:00:00+00:00"})
     (where.run_dir / "quality-1.json").write_text(note)
     (where.run_dir / "quality-1.sock").touch()
@@ -47,9 +47,12 @@ def idle_server(where: Site, process: subprocess.Popen[bytes]) -> CodeServer:
 
 
 def empty_build(where: Site, name: str = "abc", *, built_at: int = 0) -> Build:
-    """A build of quality with nothing in it but its note."""
+    """A build of quality with nothing in it but its note and what the settings name."""
     folder = builds_folder(where.folder, "quality") / name
-    folder.mkdir(parents=True)
+    shared = folder / "venv/lib/python3.11/site-packages/databox_shared"
+    shared.mkdir(parents=True)
+    for module in ("event_log", "run_queue"):
+        (shared / f"{module}.py").touch()
     said = {
         "location": "quality",
         "id": name,

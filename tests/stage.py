@@ -18,6 +18,7 @@ from databox_shared.settings import load_settings, project_root
 from databox_workspace import servers
 from databox_workspace.builds import Build, builds_folder
 from databox_workspace.deploy import let_serve
+from databox_workspace.home import home_settings
 from databox_workspace.host import WORKSPACE, host, socket_variables
 from databox_workspace.launch import launch
 from databox_workspace.locations import locations
@@ -129,7 +130,7 @@ def deployed_stage(
     with ExitStack() as stack:
         stack.enter_context(environment(**(warehouse(folder) | own)))
         where.home.mkdir()
-        text = (project_root() / "dagster.yaml").read_text()
+        text = home_settings(where.home)
         assert "max_concurrent_runs: 4" in text
         text = text.replace("max_concurrent_runs: 4", f"max_concurrent_runs: {max_runs}")
         (where.home / "dagster.yaml").write_text(text)

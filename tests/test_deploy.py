@@ -16,7 +16,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from deployed import is_running, location, site_packages
+from deployed import is_running, location
 from stage import Stage, running_stage
 
 from databox_workspace import deploy as deploying
@@ -59,7 +59,7 @@ class Quality(Stage):
         return self.variant("quality", name, **changes)
 
     def with_hold(self, name: str) -> Build:
-        text = (site_packages(self.templates["quality"]) / DEFINITIONS).read_text()
+        text = (self.templates["quality"].site_packages / DEFINITIONS).read_text()
         return self.build(name, files={DEFINITIONS: text + HOLD})
 
     def launch_hold(self) -> str:
@@ -214,7 +214,7 @@ def test_a_location_that_is_newer_than_its_host_is_refused(stage: Quality) -> No
 def test_definitions_that_do_not_fit_the_others_are_refused_by_the_workspace_check(
     stage: Quality,
 ) -> None:
-    text = (site_packages(stage.templates["quality"]) / DEFINITIONS).read_text()
+    text = (stage.templates["quality"].site_packages / DEFINITIONS).read_text()
     misspelt = """
 
 @dg.asset(deps=[dg.AssetKey(["ebird", "species_dayly"])])

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deployed import commit, git, location, project_copy, site_packages, without_ours
+from deployed import commit, git, location, project_copy, without_ours
 from plant import environment
 
 from databox_shared.contracts import contract_names
@@ -54,7 +54,7 @@ def edited(project: Path) -> Iterator[Path]:
 
 def installed(made: Build) -> set[str]:
     return {
-        folder.name.partition("-")[0].lower() for folder in site_packages(made).glob("*.dist-info")
+        folder.name.partition("-")[0].lower() for folder in made.site_packages.glob("*.dist-info")
     }
 
 
@@ -135,10 +135,10 @@ def test_a_changed_module_of_shared_is_in_the_next_build_though_uv_keeps_wheels(
     assert other.id != made.id
     assert other.is_dirty
     assert other.databox_shared != made.databox_shared
-    text = (site_packages(other) / "databox_shared/days.py").read_text()
+    text = (other.site_packages / "databox_shared/days.py").read_text()
     assert "ONLY_IN_THE_NEXT_BUILD" in text
     assert (
-        "ONLY_IN_THE_NEXT_BUILD" not in (site_packages(made) / "databox_shared/days.py").read_text()
+        "ONLY_IN_THE_NEXT_BUILD" not in (made.site_packages / "databox_shared/days.py").read_text()
     )
     assert prune(deploy_dir, "quality", keep={made.id}) == [other]
     assert not other.folder.exists()

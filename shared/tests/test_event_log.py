@@ -10,6 +10,11 @@ from threading import Event
 
 import dagster as dg
 import pytest
+from dagster._check import CheckError
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationPlanned,
+)
+from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
 from databox_shared import event_log
@@ -75,3 +80,46 @@ def test_a_server_that_reads_many_runs_holds_few_files_open(
     databases = [name for name in held if name.startswith(str(tmp_path)) and name.endswith(".db")]
     assert len(databases) == 2
     assert messages(log, "run0") == ["hello"]
+
+
+def planned(check: str) -> dg.EventLogEntry:
+    event = DagsterEvent(
+        event_type_value=DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value,
+        job_name="job",
+        event_specific_data=AssetCheckEvaluationPlanned(
+            asset_key=dg.AssetKey("birds"), check_name=check
+        ),
+    )
+    return dg.EventLogEntry(
+        error_info=None,
+        level=10,
+        user_message="",
+        run_id="run",
+        timestamp=time.time(),
+        dagster_event=event,
+    )
+
+
+def test_a_batch_is_what_its_events_would_have_been_one_by_one(
+    log: OpenEventLog, tmp_path: Path
+) -> None:
+    log.store_event_batch([planned("one"), planned("two")])
+    log.store_event(said("run", "after"))
+    other = SqliteEventLogStorage(str(tmp_path))
+    assert len(other.get_records_for_run("run").records) == 3
+    for name in ("one", "two"):
+        key = dg.AssetCheckKey(dg.AssetKey("birds"), name)
+        assert len(other.get_asset_check_execution_history(key, limit=9)) == 1
+
+
+def test_a_batch_that_fails_in_the_middle_leaves_nothing_and_the_log_goes_on(
+    log: OpenEventLog,
+) -> None:
+    log.store_event(said("run", "before"))
+    with pytest.raises(CheckError):
+        log.store_event_batch([planned("one"), None])  # pyright: ignore[reportArgumentType]
+    key = dg.AssetCheckKey(dg.AssetKey("birds"), "one")
+    assert log.get_asset_check_execution_history(key, limit=9) == []
+    log.store_event_batch([planned("one")])
+    assert len(log.get_records_for_run("run").records) == 2
+    assert len(log.get_asset_check_execution_history(key, limit=9)) == 1

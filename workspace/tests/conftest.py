@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from idle import idle_process, idle_site
 
-from databox_workspace.home import prepare_home
+from databox_workspace.home import home_settings, prepare_home
 from databox_workspace.site import Site
 
 
@@ -25,6 +25,7 @@ def where(tmp_path: Path, home: Path) -> Site:
     """A site to which nothing is deployed."""
     site = idle_site(tmp_path)
     shutil.copytree(home, site.home)
+    (site.home / "dagster.yaml").write_text(home_settings(site.home))
     return site
 
 

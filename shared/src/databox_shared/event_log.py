@@ -9,10 +9,12 @@ for whom stays Dagster's: the same files, tables and transactions.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from threading import RLock
 from typing import Any
 
+import dagster as dg
 from dagster._core.event_api import EventHandlerFn
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     SqliteEventLogStorage,
@@ -35,17 +37,42 @@ class OpenEventLog(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._batch: ExitStack | None = None
+        self._in_batch: dict[str, Connection] = {}
         super().__init__(base_dir, inst_data)
+        # the events of a batch are stored by what stores one
+        self._db_lock = RLock()
+
+    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
+        """Store events that belong together in one transaction for each file, or none of them."""
+        with self._db_lock, ExitStack() as transactions:
+            self._batch = transactions
+            try:
+                for event in events:
+                    self.store_event(event)
+            finally:
+                self._batch = None
+                self._in_batch.clear()
 
     @contextmanager
     def _connect(self, shard: str) -> Generator[Connection]:
         with self._db_lock:
-            engine = self._engine(shard)
-            if shard not in self._initialized_dbs:
-                self._initdb(engine)
-                self._initialized_dbs.add(shard)
-            with engine.begin() as connection:
-                yield connection
+            if self._batch is None:
+                with self._transaction(shard) as connection:
+                    yield connection
+                return
+            if shard not in self._in_batch:
+                self._in_batch[shard] = self._batch.enter_context(self._transaction(shard))
+            yield self._in_batch[shard]
+
+    @contextmanager
+    def _transaction(self, shard: str) -> Generator[Connection]:
+        engine = self._engine(shard)
+        if shard not in self._initialized_dbs:
+            self._initdb(engine)
+            self._initialized_dbs.add(shard)
+        with engine.begin() as connection:
+            yield connection
 
     def _engine(self, shard: str) -> Engine:
         engine = self._engines.pop(shard, None) or create_engine(

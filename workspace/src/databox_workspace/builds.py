@@ -86,6 +86,12 @@ class Build:
         return self.folder / "venv" / "bin" / "python"
 
     @property
+    def site_packages(self) -> Path:
+        """Where its modules lie."""
+        (found,) = (self.folder / "venv" / "lib").glob("python3.*/site-packages")
+        return found
+
+    @property
     def image(self) -> str:
         """The name that Dagster shows for the code, as a container's would be shown."""
         return f"{self.location}:{self.id}"

@@ -13,7 +13,13 @@ from collections.abc import Callable
 from databox_workspace import servers
 from databox_workspace.builds import Build, build, builds, prune
 from databox_workspace.failures import FAILURES, sentence
-from databox_workspace.fit import RefusedError, fitting_jobs, refuse_lost_runs, revive_others
+from databox_workspace.fit import (
+    RefusedError,
+    fitting_jobs,
+    refuse_lost_runs,
+    refuse_without_settings,
+    revive_others,
+)
 from databox_workspace.locations import Location
 from databox_workspace.lost_runs import clean_up_after_dead
 from databox_workspace.proving import passed_note, prove
@@ -126,6 +132,7 @@ def _release(
     if old and old.build == made.id and old.is_alive():
         say(f"{made.said} serves already")
         return None
+    refuse_without_settings(where, made)
     say(f"Starting a server for {made.said}")
     new = servers.start(made, where.run_dir, home=where.home, working_dir=where.root)
     is_switched = False

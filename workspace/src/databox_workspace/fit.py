@@ -16,6 +16,7 @@ from databox_workspace.gates import (
     job_errors,
     jobs_of,
     loaded_together,
+    settings_errors,
     version_errors,
 )
 from databox_workspace.locations import locations
@@ -44,6 +45,13 @@ def revive_others(where: Site, location: str, say: Say) -> None:
                 revive(where, other.name, say=say)
             except FAILURES as error:
                 say(sentence(error))
+
+
+def refuse_without_settings(where: Site, made: Build) -> None:
+    """Raise `RefusedError` if a build cannot load the instance that its runs belong to."""
+    settings = where.home / "dagster.yaml"
+    if settings.is_file() and (errors := settings_errors(settings.read_text("utf-8"), made)):
+        raise RefusedError("; ".join(errors))
 
 
 def fitting_jobs(where: Site, made: Build, new: CodeServer, say: Say) -> frozenset[str]:

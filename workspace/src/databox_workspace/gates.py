@@ -6,9 +6,10 @@ now, not against the checkout: the builds of the other locations and their runni
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import yaml
@@ -43,6 +44,16 @@ def loaded_together(
         WorkspaceProcessContext(instance, WorkspaceFileTarget([str(workspace)])) as process,
     ):
         yield process
+
+
+def settings_errors(settings: str, build: Build) -> list[str]:
+    """Whether a build has what the settings of its instance name: each of its runs loads that."""
+    return [
+        f"Dagster's settings name {module}, which {build.said} does not have: its runs would fail "
+        f"as they begin; deploy {build.location} from a checkout that has it first"
+        for module in _named_modules(yaml.safe_load(settings))
+        if not (build.site_packages / f"{module.replace('.', '/')}.py").is_file()
+    ]
 
 
 def version_errors(build: Build, host: str) -> list[str]:
@@ -102,6 +113,15 @@ def _mismatch(consumer: Build, producer: Build, name: str) -> str:
         f"and {producer.location} {producer.id} hands over {handed_over}; let "
         f"{producer.location} hand over both versions first (docs/contracts.md)"
     )
+
+
+def _named_modules(said: Any) -> Iterator[str]:
+    if isinstance(said, dict):
+        for name, value in said.items():
+            if name == "module":
+                yield value
+            else:
+                yield from _named_modules(value)
 
 
 def _major(version: str | None) -> int | None:

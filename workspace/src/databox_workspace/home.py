@@ -7,7 +7,6 @@ first server starts: servers that start together race to create the tables.
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -61,14 +60,11 @@ def dagster_home(
     named = os.environ.get("DAGSTER_HOME")
     path = home_path(settings, folder)
     path.mkdir(parents=True, exist_ok=True)
-    os.environ["DAGSTER_HOME"] = str(path)
+    os.environ.update(home_variables(path))
     with (path / "deployment.lock").open("a") as lock:
         is_ours = try_lock(lock.fileno())
         if not named and (is_ours or not (path / "dagster.yaml").exists()):
-            settings_text = (project_root() / "dagster.yaml").read_text(encoding="utf-8")
-            # a build that was deployed earlier may not know the class
-            own = "" if has_own_servers else _open_storage(path)
-            (path / "dagster.yaml").write_text(settings_text + own, encoding="utf-8")
+            _write_settings(path)
         with dg.DagsterInstance.get() as instance:
             is_ours = is_ours and not _has_daemon(instance, say)
             if is_ours:
@@ -78,14 +74,24 @@ def dagster_home(
         yield Home(path, is_ours, lock.fileno())
 
 
-def _open_storage(path: Path) -> str:
-    """What a home's settings say so that its event log stays open; see `event_log`."""
+def home_settings(path: Path) -> str:
+    """What `dagster.yaml` says in a home of ours.
+
+    That is what it says in the checkout, and that the event log stays open; see `event_log`.
+    """
     storage = {
         "module": OpenSqliteStorage.__module__,
         "class": OpenSqliteStorage.__name__,
         "config": {"base_dir": str(path)},
     }
-    return "\n" + yaml.safe_dump({"storage": {"custom": storage}})
+    text = (project_root() / "dagster.yaml").read_text(encoding="utf-8")
+    return text + "\n" + yaml.safe_dump({"storage": {"custom": storage}})
+
+
+def home_variables(path: Path) -> dict[str, str]:
+    """What the environment of every process says that works on a home."""
+    # what Dagster plans for a run, or hears of many days, is stored at once
+    return {"DAGSTER_HOME": str(path), "DAGSTER_EVENT_BATCH_SIZE": "1000"}
 
 
 def prepare_home(path: Path) -> None:
@@ -95,11 +101,15 @@ def prepare_home(path: Path) -> None:
     """
     path.mkdir(parents=True, exist_ok=True)
     if not (path / "dagster.yaml").exists():
-        part = path / "dagster.yaml.part"
-        shutil.copyfile(project_root() / "dagster.yaml", part)
-        part.replace(path / "dagster.yaml")
+        _write_settings(path)
     with dg.DagsterInstance.from_config(str(path)) as instance:
         _set_pool_limits(instance)
+
+
+def _write_settings(path: Path) -> None:
+    part = path / "dagster.yaml.part"
+    part.write_text(home_settings(path), encoding="utf-8")
+    part.replace(path / "dagster.yaml")
 
 
 def home_path(settings: Settings, folder: Path | None = None) -> Path:

@@ -19,7 +19,8 @@ from databox_shared.settings import Settings
 from databox_workspace import servers
 from databox_workspace.address import open_warning, own_url
 from databox_workspace.deployment import START_SECONDS, Server, ServerError, supervised
-from databox_workspace.home import Home, dagster_home, forget_daemon
+from databox_workspace.gates import settings_errors
+from databox_workspace.home import Home, dagster_home, forget_daemon, home_settings
 from databox_workspace.locations import locations
 from databox_workspace.locks import try_lock
 from databox_workspace.revive import Reviver
@@ -38,7 +39,7 @@ def host(
     """Run the webserver and the daemon; yields what has to be called again and again.
 
     It raises `ServerError` if one of the two has ended, and starts code servers that died again.
-    Raises `ServerError` if the site has a host already.
+    Raises `ServerError` if the site has a host already, or builds that cannot read its settings.
     """
     where.run_dir.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -47,6 +48,7 @@ def host(
             msg = f"the webserver and the daemon of {where.folder} are running already"
             raise ServerError(msg)
         where.host_note.unlink(missing_ok=True)
+        _refuse_old_builds(where)
         home = stack.enter_context(
             dagster_home(settings, folder=where.home, has_own_servers=True, say=say)
         )
@@ -64,6 +66,17 @@ def host(
             reviver.look()
 
         yield look
+
+
+def _refuse_old_builds(where: Site) -> None:
+    """Raise `ServerError` before settings are written that what is deployed cannot read."""
+    if "DAGSTER_HOME" in os.environ:
+        # it is not ours to write, and a deploy is held against it
+        return
+    deployed = [build for found in locations() if (build := where.current_build(found.name))]
+    settings = home_settings(where.home)
+    if errors := [said for build in deployed for said in settings_errors(settings, build)]:
+        raise ServerError("; ".join(errors))
 
 
 def run_host(where: Site, settings: Settings, *, address: str, port: int, say: Say) -> None:

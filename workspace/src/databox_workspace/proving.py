@@ -130,8 +130,7 @@ def _environment(location: Location, made: Build, folder: Path, root: Path) -> P
             msg = f"{' '.join(command)} failed:\n{done.stderr.strip()}"
             raise BuildError(msg)
     (site,) = (folder / "lib").glob("python3.*/site-packages")
-    (tested,) = (made.folder / "venv" / "lib").glob("python3.*/site-packages")
-    (site / "build_under_test.pth").write_text(f"{tested}\n", encoding="utf-8")
+    (site / "build_under_test.pth").write_text(f"{made.site_packages}\n", encoding="utf-8")
     return folder / "bin" / "python"
 
 

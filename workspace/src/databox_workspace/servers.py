@@ -32,6 +32,7 @@ from dagster._serdes import deserialize_value
 from dagster_shared.error import SerializableErrorInfo
 
 from databox_workspace.builds import Build
+from databox_workspace.home import home_variables
 from databox_workspace.locks import is_locked, try_lock
 
 _NOTE = re.compile(r"(?P<location>\w+)-(?P<number>\d+)\.json")
@@ -286,7 +287,7 @@ def _environment(home: Path) -> dict[str, str]:
     # what chose our own environment must not choose the server's
     ours = {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT"}
     return {name: value for name, value in os.environ.items() if name not in ours} | {
-        "DAGSTER_HOME": str(home),
+        **home_variables(home),
         # a build is immutable
         "PYTHONDONTWRITEBYTECODE": "1",
     }

@@ -1,0 +1,60 @@
+"""What the settings of an instance name, every build must have: each of its runs loads it."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from idle import empty_build, idle_server
+
+from databox_shared.settings import load_settings
+from databox_workspace.builds import Build
+from databox_workspace.deploy import DeployError, let_serve
+from databox_workspace.deployment import ServerError
+from databox_workspace.gates import settings_errors
+from databox_workspace.home import home_settings
+from databox_workspace.host import host
+from databox_workspace.site import Site
+
+
+@pytest.fixture
+def old_build(where: Site) -> Build:
+    """A build that was made before the event log stayed open."""
+    build = empty_build(where, "old")
+    (build.site_packages / "databox_shared" / "event_log.py").unlink()
+    return build
+
+
+def test_a_build_without_a_module_that_the_settings_name_is_told_apart(
+    where: Site, old_build: Build
+) -> None:
+    settings = home_settings(where.home)
+    assert settings_errors(settings, empty_build(where, "new")) == []
+    (said,) = settings_errors(settings, old_build)
+    assert "databox_shared.event_log, which quality old" in said
+
+
+def test_a_build_that_cannot_read_the_settings_is_refused_before_a_server_starts(
+    where: Site, old_build: Build
+) -> None:
+    with pytest.raises(DeployError, match=r"name databox_shared\.event_log.*does not have"):
+        let_serve(where, "quality", lambda: old_build, action="deploy")
+    assert not list(where.run_dir.glob("quality-*"))
+
+
+def test_a_host_that_would_write_settings_an_older_build_cannot_read_does_not_start(
+    where: Site,
+    old_build: Build,
+    process: subprocess.Popen[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    idle_server(where, process, old_build.id)
+    older = "telemetry: {enabled: false}\n"
+    (where.home / "dagster.yaml").write_text(older)
+    with (
+        pytest.raises(ServerError, match="deploy quality from a checkout that has it first"),
+        host(where, load_settings(), address="127.0.0.1", port=1),
+    ):
+        pass
+    assert (where.home / "dagster.yaml").read_text() == older
