@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ ROOT = project_root()
 NAMES = [location.name for location in locations()]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+HOST: dict[str, Any] = yaml.safe_load((ROOT / "deploy/helm/dagster.yaml").read_text())
 
 
 def test_every_file_that_names_the_locations_is_made_from_the_one_list() -> None:
@@ -89,9 +91,10 @@ def test_a_location_is_a_release_of_its_own_with_a_tag_of_its_own(name: str) -> 
     assert deployment["securityContext"]["readOnlyRootFilesystem"]
     assert "deploymentStrategy" in deployment
     assert deployment["resources"]["limits"].keys() == {"cpu", "memory"}
-    host = yaml.safe_load((ROOT / "deploy/helm/dagster.yaml").read_text())
-    assert not host["dagster-user-deployments"]["enableSubchart"]
-    servers = host["dagsterWebserver"]["workspace"]["servers"]
+    # the chart of the locations has a secret of its own name, which nobody makes
+    assert values["postgresqlSecretName"] == HOST["global"]["postgresqlSecretName"]
+    assert not HOST["dagster-user-deployments"]["enableSubchart"]
+    servers = HOST["dagsterWebserver"]["workspace"]["servers"]
     assert {"host": deployment["name"], "port": deployment["port"], "name": name} in servers
     cloud = yaml.safe_load((ROOT / "deploy/dagster_cloud.yaml").read_text())
     modules = {entry["location_name"]: entry["code_source"] for entry in cloud["locations"]}
@@ -100,8 +103,7 @@ def test_a_location_is_a_release_of_its_own_with_a_tag_of_its_own(name: str) -> 
 
 def test_every_pool_has_its_limit_before_anything_runs_in_containers() -> None:
     # a mere default limit lets the first runs on a fresh storage overlap
-    host = yaml.safe_load((ROOT / "deploy/helm/dagster.yaml").read_text())
-    (pools,) = host["migrate"]["initContainers"]
+    (pools,) = HOST["dagsterDaemon"]["extraPrependedInitContainers"]
     for *shell, script in (SERVICES["migrate"]["command"], [*pools["command"], *pools["args"]]):
         assert shell == ["sh", "-euc"]
         lines = [line for line in script.splitlines() if not line.startswith("#")]
@@ -109,7 +111,59 @@ def test_every_pool_has_its_limit_before_anything_runs_in_containers() -> None:
             "dagster instance migrate",
             *(f"dagster instance concurrency set {name}_duckdb 1" for name in NAMES),
         ]
-    assert host["migrate"]["enabled"]
+    # the chart's job: it would run beside the daemon, and its image could not be changed
+    assert "migrate" not in HOST
+
+
+def test_a_cluster_has_the_settings_of_every_other_instance() -> None:
+    instance = yaml.safe_load((ROOT / "deploy/dagster.yaml").read_text())
+    daemon = HOST["dagsterDaemon"]
+    assert daemon["runCoordinator"]["config"]["customRunCoordinator"] == instance["run_coordinator"]
+    assert snake_case(daemon["runMonitoring"]) == instance["run_monitoring"]
+    assert snake_case(daemon["runRetries"]) == instance["run_retries"]
+    for part in ("concurrency", "retention"):
+        assert snake_case(HOST[part]) == {"enabled": True, **instance[part]}
+    assert HOST["telemetry"] == instance["telemetry"]
+    assert HOST["additionalInstanceConfig"] == {"nux": instance["nux"]}
+    scheme = instance["storage"]["postgres"]["postgres_db"]["scheme"]
+    assert HOST["postgresql"]["postgresqlScheme"] == scheme
+
+
+def snake_case(values: object) -> object:
+    if not isinstance(values, dict):
+        return values
+    return {re.sub("(?=[A-Z])", "_", k).lower(): snake_case(v) for k, v in values.items()}
+
+
+def test_a_pod_of_the_host_or_of_a_run_has_no_rights_and_no_writable_root() -> None:
+    run = HOST["runLauncher"]["config"]["k8sRunLauncher"]
+    (pools,) = HOST["dagsterDaemon"]["extraPrependedInitContainers"]
+    web, daemon = HOST["dagsterWebserver"], HOST["dagsterDaemon"]
+    for container in (web, daemon, pools, run):
+        rights = container["securityContext"]
+        assert rights["readOnlyRootFilesystem"]
+        assert not rights["allowPrivilegeEscalation"]
+        assert rights["capabilities"] == {"drop": ["ALL"]}
+    of_runs = run["runK8sConfig"]["podSpecConfig"]["securityContext"]
+    for pod in (web["podSecurityContext"], daemon["podSecurityContext"], of_runs):
+        assert pod["runAsNonRoot"]
+    # such a user may not bind the chart's own port in every cluster
+    assert web["service"]["port"] == web["readinessProbe"]["httpGet"]["port"] > 1023
+
+
+def test_the_ingress_is_of_the_controller_that_knows_its_login() -> None:
+    ingress = HOST["ingress"]
+    assert ingress["ingressClassName"] == "nginx"
+    assert "nginx.ingress.kubernetes.io/auth-secret" in ingress["annotations"]
+    assert ingress["dagsterWebserver"]["pathType"] == "Prefix"
+
+
+def test_the_image_of_the_host_can_start_a_run_as_a_pod() -> None:
+    assert HOST["runLauncher"]["type"] == "K8sRunLauncher"
+    project = tomllib.loads((ROOT / "workspace/pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    assert any(need.startswith("dagster-k8s") for extra in extras for need in extra)
+    assert "--all-extras" in (ROOT / "deploy/environment.sh").read_text()
 
 
 @pytest.mark.slow

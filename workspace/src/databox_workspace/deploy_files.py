@@ -45,10 +45,13 @@ _CLOUD = """\
 """
 _HELM_CODE = """\
 # The release of one location's code, in the official chart of user code:
-#   helm upgrade --install {host} dagster/dagster-user-deployments -f deploy/helm/{name}.yaml \\
-#     --set deployments[0].image.tag=1f0c2a7
-# A new tag is a new deploy; an unchanged one is not noticed.
+#   helm upgrade --install {host} dagster/dagster-user-deployments --version VERSION \\
+#     -f deploy/helm/{name}.yaml --set-string 'deployments[0].image.tag=1f0c2a7'
+# A new tag is a new deploy; an unchanged one is not noticed. VERSION is the host's.
+# The host's secret: this chart knows none of that release's values.
+postgresqlSecretName: databox-postgresql
 deployments:
+  # the service is called so too, whatever the release is called
   - name: {host}
     image: {{repository: databox/{name}, tag: "", pullPolicy: IfNotPresent}}
     dagsterApiGrpcArgs:
@@ -66,6 +69,7 @@ deployments:
     env:
       - {{name: DATABASE_URL, value: "duckdb:////data/databox.duckdb"}}
       - {{name: DLT_DATA_DIR, value: /data/.databox/dlt}}
+    # the claim is mounted by the server and by every run, on whichever nodes they are
     volumes:
       - {{name: data, persistentVolumeClaim: {{claimName: databox-data}}}}
       - {{name: tmp, emptyDir: {{}}}}
