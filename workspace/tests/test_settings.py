@@ -58,3 +58,19 @@ def test_a_host_that_would_write_settings_an_older_build_cannot_read_does_not_st
     ):
         pass
     assert (where.home / "dagster.yaml").read_text() == older
+
+
+def test_a_host_with_a_home_of_its_own_does_not_start_on_settings_a_build_cannot_read(
+    where: Site,
+    old_build: Build,
+    process: subprocess.Popen[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(where.home))
+    idle_server(where, process, old_build.id)
+    (where.home / "dagster.yaml").write_text(home_settings(where.home))
+    with (
+        pytest.raises(ServerError, match="deploy quality from a checkout that has it first"),
+        host(where, load_settings(), address="127.0.0.1", port=1),
+    ):
+        pass

@@ -69,12 +69,12 @@ def host(
 
 
 def _refuse_old_builds(where: Site) -> None:
-    """Raise `ServerError` before settings are written that what is deployed cannot read."""
-    if "DAGSTER_HOME" in os.environ:
-        # it is not ours to write, and a deploy is held against it
-        return
+    """Raise `ServerError` before a host works by settings that what is deployed cannot read."""
     deployed = [build for found in locations() if (build := where.current_build(found.name))]
-    settings = home_settings(where.home)
+    file = where.home / "dagster.yaml"
+    # a home that was named has settings that are not ours to write
+    is_theirs = bool(os.environ.get("DAGSTER_HOME")) and file.is_file()
+    settings = file.read_text(encoding="utf-8") if is_theirs else home_settings(where.home)
     if errors := [said for build in deployed for said in settings_errors(settings, build)]:
         raise ServerError("; ".join(errors))
 
