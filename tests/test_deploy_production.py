@@ -1,22 +1,18 @@
-"""The files of a deployment in production: what they promise, and the runbook's backup.
+"""The files of a deployment in production: what they promise.
 
 Containers and a cluster are not run here: compose and values are held against schema and promises.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from deployed import runbook
-from postgres import Postgres, programs
 
 from databox_shared.settings import project_root
 from databox_workspace.deploy_files import deploy_files
@@ -164,41 +160,3 @@ def test_the_image_of_the_host_can_start_a_run_as_a_pod() -> None:
     extras = project["optional-dependencies"].values()
     assert any(need.startswith("dagster-k8s") for extra in extras for need in extra)
     assert "--all-extras" in (ROOT / "deploy/environment.sh").read_text()
-
-
-@pytest.mark.slow
-def test_the_runbooks_backup_can_be_restored_and_nothing_newer_stays(
-    postgres: Postgres, tmp_path: Path
-) -> None:
-    data, backup = tmp_path / "data", tmp_path / "backup"
-    backup.mkdir()
-    database = postgres.new_database()
-    variables = {
-        **os.environ,
-        "DATA": str(data),
-        "BACKUP": str(backup),
-        "DAGSTER_PG_HOST": "127.0.0.1",
-        "DAGSTER_PG_PORT": str(postgres.port),
-        "DAGSTER_PG_USER": postgres.user,
-        "DAGSTER_PG_PASSWORD": postgres.password,
-        "DAGSTER_PG_DB": database,
-        "PATH": f"{programs()}:{os.environ['PATH']}",
-    }
-    postgres.execute("CREATE TABLE runs AS SELECT 7 AS id", database)
-    for name in ("ingestion", "transform", "quality"):
-        (data / ".databox" / name).mkdir(parents=True)
-        (data / ".databox" / name / f"{name}.duckdb").write_text("before")
-    commands = [line for line in runbook() if "task deploy" not in line]
-    assert len(commands) == 8
-    for number, command in enumerate(commands):
-        if number == 4:
-            postgres.execute("DROP TABLE runs", database)
-            for file in list(data.rglob("*.duckdb")):
-                file.write_text("lost")
-                file.with_name("newer.duckdb").write_text("bad")
-        done = subprocess.run(
-            ["bash", "-c", command], env=variables, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{command}: {done.stderr}"
-    assert postgres.execute("SELECT id FROM runs", database) == [(7,)]
-    assert [file.read_text() for file in data.rglob("*.duckdb")] == ["before"] * 3
