@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Collection, Generator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 
 from databox_shared import snapshots
@@ -21,6 +22,7 @@ from ingestion_location.ebird.fetch import FetchError
 from ingestion_location.ebird.ledger import mark_unannounced, unannounced_days
 from ingestion_location.ebird.load import connect
 from ingestion_location.ebird.pace import CONCURRENCY
+from ingestion_location.ebird.tables import DAY_TABLES, RAW_TABLES, SNAPSHOT_TABLES
 
 from .canned import Reply, canned_api
 from .engine import Engine, World
@@ -99,6 +101,34 @@ def test_generated_birds_are_not_mixed_with_those_of_another_host(
         assert "this warehouse holds birds from sandbox" in sentence
         with snapshots.reading(load_settings(), "ingestion") as snapshot:
             assert (snapshot.id, snapshot.source) == (1, "sandbox")
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize(
+    ("tables", "day", "filled"),
+    [(DAY_TABLES, "2026-11-20", RAW_TABLES.keys()), (SNAPSHOT_TABLES, None, {*SNAPSHOT_TABLES})],
+)
+def test_a_first_run_for_some_tables_hands_over_them_all(
+    tables: Sequence[str], day: str | None, filled: Collection[str]
+) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=instance,
+            asset_selection=[dg.AssetKey([RAW, table]) for table in tables],
+            tags={"databox/read_date": TODAY.isoformat()},
+            partition_key=day,
+        )
+    assert result.success
+    with (
+        snapshots.reading(load_settings(), "ingestion") as snapshot,
+        duckdb.connect(snapshot.path, read_only=True) as connection,
+    ):
+        rows = {
+            table: connection.execute(f"SELECT count(*) FROM {RAW}.{table}").fetchone()
+            for table in RAW_TABLES
+        }
+    always_empty = {"observation_history", "checklist_history"}
+    assert {name for name, count in rows.items() if count != (0,)} == {*filled} - always_empty
 
 
 def test_the_days_before_the_one_that_fails_are_handed_over(world: World) -> None:

@@ -28,6 +28,7 @@ from ingestion_location.ebird.ledger import (
     reads_before,
     unannounced_days,
 )
+from ingestion_location.ebird.load import missing_tables
 from ingestion_location.ebird.tables import (
     DAY_TABLES,
     RAW_TABLES,
@@ -142,7 +143,10 @@ def _ingest(context: dg.AssetExecutionContext, ingest: Ingest) -> None:
         ingest.report(f"days of the run for {ingest.fetcher.read_date}: {_reasons(reasons)}")
     # it may be years old: the next daily run must not count from it
     ingest.run(left, is_daily=False, now=False)
-    now = bool(selected.intersection(SNAPSHOT_TABLES))
+    # what is handed over has every table, also after a first run that was for days only
+    now = bool(
+        set(SNAPSHOT_TABLES).intersection(selected.union(missing_tables(ingest.working_file)))
+    )
     ingest.run(sorted(days), is_daily=asked is None, now=now)
 
 

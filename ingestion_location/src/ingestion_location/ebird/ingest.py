@@ -23,7 +23,7 @@ from ingestion_location.ebird.fetch import (
 )
 from ingestion_location.ebird.history import READS
 from ingestion_location.ebird.ledger import mark_unannounced, record_new_fields, record_reads
-from ingestion_location.ebird.load import Counts, Scope, connect, load
+from ingestion_location.ebird.load import Counts, Scope, connect, load, missing_tables
 from ingestion_location.ebird.tables import DAY_TABLES, RAW_TABLES, SNAPSHOT_TABLES
 
 # a dlt run costs 0.3 s however small it is; its answers are in memory, some 40 bytes for each here
@@ -88,10 +88,14 @@ class Ingest:
         Raises `FetchError` on the first day that cannot be read; those before it are loaded.
         """
         snapshots = self.fetcher.snapshots(self.settings.ebird_regions) if now else None
+        before = len(self.loaded_days)
         for batch in _batches(self._fetched(days)):
             # a dlt run has its price, so the snapshots go along with the first days
             self._load(batch, snapshots)
             snapshots = None
+            done = len(self.loaded_days) - before
+            if len(days) > DAYS_PER_LOAD:
+                self.report(f"{done} of {len(days)} days are loaded")
             record_reads(
                 self.working_file,
                 [(read.region, read.day) for read in batch],
@@ -115,7 +119,7 @@ class Ingest:
     def _load(self, batch: Sequence[DayRead], snapshots: SnapshotRead | None) -> None:
         files: dict[str, list[Path]] = {}
         tables: list[str] = []
-        scopes: dict[str, list[Scope]] = {}
+        scopes: dict[str, Sequence[Scope]] = {}
         if batch:
             files |= {
                 resource: [read.files[resource] for read in batch if resource in read.files]
@@ -137,6 +141,10 @@ class Ingest:
                 for name in SNAPSHOT_TABLES
                 if RAW_TABLES[name].scope == ("region_code",)
             }
+        # what is handed over has every table; one by day may be empty
+        new = set(missing_tables(self.working_file)).difference(tables).intersection(DAY_TABLES)
+        tables += sorted(new)
+        scopes |= dict.fromkeys(new, ())
         counts = load(
             self.working_file,
             files,

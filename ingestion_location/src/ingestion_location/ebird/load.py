@@ -85,6 +85,15 @@ def load(
         return {table.name: _count(connection, table, scopes.get(table.name)) for table in chosen}
 
 
+def missing_tables(working_file: Path) -> list[str]:
+    """The raw tables that no load has made yet."""
+    with connect(working_file) as connection:
+        rows = connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [RAW]
+        ).fetchall()
+    return [name for name in RAW_TABLES if (name,) not in rows]
+
+
 def _count(
     connection: duckdb.DuckDBPyConnection, table: RawTable, scopes: Sequence[Scope] | None
 ) -> Counter[Scope]:
