@@ -51,7 +51,7 @@ def empty_build(where: Site, name: str = "abc", *, built_at: int = 0) -> Build:
     folder = builds_folder(where.folder, "quality") / name
     shared = folder / "venv/lib/python3.11/site-packages/databox_shared"
     shared.mkdir(parents=True)
-    for module in ("event_log", "run_queue"):
+    for module in ("open_storage", "run_queue"):
         (shared / f"{module}.py").touch()
     said = {
         "location": "quality",

@@ -21,7 +21,7 @@ from databox_workspace.site import Site
 def old_build(where: Site) -> Build:
     """A build that was made before the event log stayed open."""
     build = empty_build(where, "old")
-    (build.site_packages / "databox_shared" / "event_log.py").unlink()
+    (build.site_packages / "databox_shared" / "open_storage.py").unlink()
     return build
 
 
@@ -31,13 +31,13 @@ def test_a_build_without_a_module_that_the_settings_name_is_told_apart(
     settings = home_settings(where.home)
     assert settings_errors(settings, empty_build(where, "new")) == []
     (said,) = settings_errors(settings, old_build)
-    assert "databox_shared.event_log, which quality old" in said
+    assert "databox_shared.open_storage, which quality old" in said
 
 
 def test_a_build_that_cannot_read_the_settings_is_refused_before_a_server_starts(
     where: Site, old_build: Build
 ) -> None:
-    with pytest.raises(DeployError, match=r"name databox_shared\.event_log.*does not have"):
+    with pytest.raises(DeployError, match=r"name databox_shared\.open_storage.*does not have"):
         let_serve(where, "quality", lambda: old_build, action="deploy")
     assert not list(where.run_dir.glob("quality-*"))
 

@@ -54,7 +54,7 @@ def handoff_sensor(
     def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         instance, now = _instance(context), clock()
         decision = read_and_decide(instance, edge, cursor=context.cursor, now=now)
-        tell(instance, edge.name, decision.given_up, now=now, log=context.log)
+        tell(instance, edge.name, decision.given_up, now=now, log=lambda: context.log)
         cursor = str(decision.cursor)
         if decision.launch is None:
             return dg.SensorResult(skip_reason=decision.reason, cursor=cursor)

@@ -9,7 +9,7 @@ twice. Days that the edge steps over before anybody could be told are found by a
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
 import dagster as dg
@@ -32,12 +32,13 @@ def tell(
     given_up: Sequence[Waiting],
     *,
     now: float,
-    log: logging.Logger,
+    log: Callable[[], logging.Logger],
 ) -> None:
     """Say in the log and by the settings' ways what was given up, if it was not said before.
 
-    Raises nothing if that fails: it is said in the log, and tried again after `RETRY_SECONDS`, also
-    when the days are not among those `given_up` any more, unless they were answered meanwhile.
+    `log` gives the tick's log, for which Dagster opens an instance. Raises nothing if that fails:
+    it is said in the log, and tried again after `RETRY_SECONDS`, also when the days are not among
+    those `given_up` any more, unless they were answered meanwhile.
     """
     given_up = [*given_up, *_stepped_over(instance, edge_name, {w.run_id for w in given_up})]
     if not given_up:
@@ -50,11 +51,11 @@ def tell(
     lines = [waiting.reason for waiting in due]
     text = "\n".join([f"Databox: the hand-off {edge_name} has stopped for some days.", *lines])
     if any(said.get(waiting.run_id) is None for waiting in due):
-        log.critical(text)
+        log().critical(text)
     try:
         send_alert(load_settings(), text)
     except (AlertError, SettingsError) as error:
-        log.warning("%s", error)
+        log().warning("%s", error)
         word = "tried"
     else:
         word = "told"

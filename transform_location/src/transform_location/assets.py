@@ -17,6 +17,7 @@ from databox_shared.contracts import MARTS, RAW, STAGING, Table, contract
 from databox_shared.days import daily_partitions, format_days, run_days
 from databox_shared.edges import INGESTION_TO_TRANSFORM
 from databox_shared.settings import load_settings
+from databox_shared.together import log_materializations, together
 from transform_location.manifest import PROJECT, Model, current_manifest
 
 if TYPE_CHECKING:
@@ -110,8 +111,9 @@ def sqlmesh_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     handoff.begin(context, INGESTION_TO_TRANSFORM)
     evaluation, published = work(context)
     if published is not None:
-        announce(context, evaluation, published)
-    yield from check_evaluations(context, evaluation)
+        log_materializations(context, materializations(evaluation, published))
+    with together(context.instance):
+        yield from check_evaluations(context, evaluation)
     if published is None:
         raise dg.Failure(failure_text(evaluation), allow_retries=False)
 
@@ -185,26 +187,24 @@ def failure_text(evaluation: "Evaluation") -> str:
     return "; ".join(sentences)
 
 
-def announce(
-    context: dg.AssetExecutionContext, evaluation: "Evaluation", published: snapshots.Snapshot
-) -> None:
-    """Announce every evaluated day of every model, selected or done because it was missing.
+def materializations(
+    evaluation: "Evaluation", published: snapshots.Snapshot
+) -> Iterator[dg.AssetMaterialization]:
+    """Every evaluated day of every model, selected or done because it was missing.
 
-    As logged events and not as outputs, of which a model that is by day would have one per run.
+    As events to log and not as outputs, of which a model that is by day would have one per run.
     """
     for model in current_manifest().models:
         for day, rows in evaluation.rows.get(model.full_name, {}).items():
             count = "dagster/partition_row_count" if day else "dagster/row_count"
-            context.log_event(
-                dg.AssetMaterialization(
-                    table_of(model).asset_key,
-                    partition=day.isoformat() if day else None,
-                    metadata={
-                        "databox/snapshot_id": published.id,
-                        "dagster/table_name": model.full_name,
-                        **({} if rows is None else {count: rows}),
-                    },
-                )
+            yield dg.AssetMaterialization(
+                table_of(model).asset_key,
+                partition=day.isoformat() if day else None,
+                metadata={
+                    "databox/snapshot_id": published.id,
+                    "dagster/table_name": model.full_name,
+                    **({} if rows is None else {count: rows}),
+                },
             )
 
 

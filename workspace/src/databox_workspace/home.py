@@ -16,7 +16,7 @@ from pathlib import Path
 import dagster as dg
 import yaml
 
-from databox_shared.event_log import OpenSqliteStorage
+from databox_shared.open_storage import OpenSqliteStorage
 from databox_shared.settings import Settings, project_root
 from databox_workspace.locations import locations
 from databox_workspace.locks import try_lock
@@ -77,7 +77,7 @@ def dagster_home(
 def home_settings(path: Path) -> str:
     """What `dagster.yaml` says in a home of ours.
 
-    That is what it says in the checkout, and that the event log stays open; see `event_log`.
+    That is what it says in the checkout, and that the event log stays open; see `open_storage`.
     """
     storage = {
         "module": OpenSqliteStorage.__module__,

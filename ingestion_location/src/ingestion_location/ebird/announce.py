@@ -12,6 +12,7 @@ import dagster as dg
 
 from databox_shared.contracts import RAW
 from databox_shared.plots import Bar, columns
+from databox_shared.together import log_materializations
 from ingestion_location.ebird.ingest import DayLoad, SnapshotLoad
 from ingestion_location.ebird.load import connect
 from ingestion_location.ebird.tables import RAW_TABLES, SNAPSHOT_TABLES
@@ -28,6 +29,19 @@ def announce_days(
     """Log a materialization of every table of every day, and one line about all of them."""
     if not loads:
         return
+    log_materializations(context, _materializations(loads, working_file, snapshot_id))
+    report = context.log.info
+    report(
+        f"announced {len(loads)} day(s) in snapshot {snapshot_id}: "
+        f"{sum(load.rows['observations'] for load in loads)} observations, "
+        f"{sum(load.calls_made for load in loads)} calls made, "
+        f"{sum(load.calls_saved for load in loads)} saved"
+    )
+
+
+def _materializations(
+    loads: Sequence[DayLoad], working_file: Path, snapshot_id: int
+) -> Iterator[dg.AssetMaterialization]:
     days = [load.day for load in loads]
     counts = _checklists(working_file, min(days), max(days))
     for load in loads:
@@ -47,20 +61,11 @@ def announce_days(
             }
             if table == "checklists":
                 metadata["checklists_per_day"] = _plot(counts, load.day)
-            context.log_event(
-                dg.AssetMaterialization(
-                    asset_key=dg.AssetKey([RAW, table]),
-                    partition=load.day.isoformat(),
-                    metadata=metadata,
-                )
+            yield dg.AssetMaterialization(
+                asset_key=dg.AssetKey([RAW, table]),
+                partition=load.day.isoformat(),
+                metadata=metadata,
             )
-    report = context.log.info
-    report(
-        f"announced {len(loads)} day(s) in snapshot {snapshot_id}: "
-        f"{sum(load.rows['observations'] for load in loads)} observations, "
-        f"{sum(load.calls_made for load in loads)} calls made, "
-        f"{sum(load.calls_saved for load in loads)} saved"
-    )
 
 
 def announce_snapshots(

@@ -1,12 +1,11 @@
 """The event log that stays open: others see what it stores at once, and it holds few files."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
+from unittest import mock
 
 import dagster as dg
 import pytest
@@ -16,9 +15,12 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._core.utils import make_new_run_id
 
-from databox_shared import event_log
-from databox_shared.event_log import OpenEventLog
+from databox_shared import open_storage, together
+from databox_shared.open_storage import OpenEventLog, OpenSqliteStorage
+from databox_shared.together import log_materializations
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ def test_who_watches_a_run_is_called_while_the_run_holds_its_file_open(
 def test_a_server_that_reads_many_runs_holds_few_files_open(
     log: OpenEventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_log, "MAX_OPEN", 2)
+    monkeypatch.setattr(open_storage, "MAX_OPEN", 2)
     for number in range(4):
         log.store_event(said(f"run{number}", "hello"))
     held: set[str] = set()
@@ -123,3 +125,55 @@ def test_a_batch_that_fails_in_the_middle_leaves_nothing_and_the_log_goes_on(
     log.store_event_batch([planned("one")])
     assert len(log.get_records_for_run("run").records) == 2
     assert len(log.get_asset_check_execution_history(key, limit=9)) == 1
+
+
+def test_what_is_stored_after_somebody_deleted_the_files_is_in_new_ones(
+    log: OpenEventLog, tmp_path: Path
+) -> None:
+    log.store_event_batch([planned("one")])
+    for file in tmp_path.glob("*.db*"):
+        file.unlink()
+    log.store_event_batch([planned("two")])
+    other = SqliteEventLogStorage(str(tmp_path))
+    key = dg.AssetCheckKey(dg.AssetKey("birds"), "two")
+    assert len(other.get_asset_check_execution_history(key, limit=9)) == 1
+    assert len(other.get_records_for_run("run").records) == 1
+
+
+def test_runs_and_ticks_are_dagsters_own_files_and_read_at_once_by_others(tmp_path: Path) -> None:
+    ours, dagsters = OpenSqliteStorage(str(tmp_path)), DagsterSqliteStorage(str(tmp_path))
+    run = dg.DagsterRun(job_name="job", run_id=make_new_run_id())
+    ours.run_storage.add_run(run)
+    ours.run_storage.add_run_tags(run.run_id, {"by": "us"})
+    dagsters.run_storage.add_run_tags(run.run_id, {"and": "dagster"})
+    (found,) = ours.run_storage.get_runs()
+    assert found.tags == {"by": "us", "and": "dagster"}
+    ours.schedule_storage.optimize()
+    assert dagsters.schedule_storage.all_instigator_state() == []
+    ours.dispose()
+
+
+def test_a_run_that_logs_much_at_once_is_as_if_it_had_logged_one_by_one(tmp_path: Path) -> None:
+    days = [f"2026-01-{day:02}" for day in range(1, 32)]
+
+    @dg.asset(partitions_def=dg.DailyPartitionsDefinition("2026-01-01"))
+    def birds(context: dg.AssetExecutionContext) -> None:
+        made = (dg.AssetMaterialization("birds", partition=day) for day in days)
+        log_materializations(context, made)
+
+    storage = {
+        "module": OpenSqliteStorage.__module__,
+        "class": OpenSqliteStorage.__name__,
+        "config": {"base_dir": str(tmp_path)},
+    }
+    overrides = {"storage": {"custom": storage}}
+    with (
+        dg.DagsterInstance.local_temp(str(tmp_path), overrides) as instance,
+        mock.patch.object(together, "AT_ONCE", 10),
+    ):
+        result = dg.materialize([birds], instance=instance, partition_key=days[0])
+        assert result.success
+        told = instance.get_materialized_partitions(dg.AssetKey("birds"))
+        assert told == set(days)
+        logged = instance.all_logs(result.run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION)
+        assert len(logged) == len(days) + 1

@@ -1,0 +1,235 @@
+"""Dagster's SQLite storage, with connections that stay open.
+
+Dagster opens its files anew for every statement, SQLAlchemy compiles each statement anew for every
+engine, and SQLite, whose last connection it was, then writes its log back and deletes it. That was
+more than half the CPU of quality's run, which stores some 750 events, and of an idle daemon. Here
+a process keeps what it has opened, and stores what Dagster hands over as a batch in one
+transaction. What is stored, when it is on disk and who waits for whom stays Dagster's.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import dagster as dg
+from dagster._core.event_api import EventHandlerFn
+from dagster._core.storage.base_storage import DagsterStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
+    SqliteEventLogStorage,
+    SqliteEventLogStorageWatchdog,
+)
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.schedules import SqliteScheduleStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy.pool import NullPool, QueuePool
+from watchdog.events import FileSystemEvent
+from watchdog.observers import Observer
+
+# the index and some runs; a server reads many runs in its life
+MAX_OPEN = 8
+
+
+class OpenFile:
+    """The connections to one SQLite file, for as long as it is the same file."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._path = Path(make_url(url).database or "")
+        self._lock = RLock()
+        self._engine: Engine | None = None
+        self._inode: int | None = None
+
+    @contextmanager
+    def transaction(self) -> Generator[Connection]:
+        """A connection in a transaction."""
+        with self._lock:
+            if self._engine is None or self._inode != self._inode_now():
+                self.close()
+                self._engine = create_engine(
+                    self._url,
+                    poolclass=QueuePool,
+                    # a thread may go on with a connection that another one has given back
+                    connect_args={
+                        "timeout": SQLITE_BUSY_TIMEOUT_SECONDS,
+                        "check_same_thread": False,
+                    },
+                )
+                self._engine.connect().close()
+                self._inode = self._inode_now()
+            engine = self._engine
+        with engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection that nobody uses now."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine.dispose()
+            self._engine = None
+
+    def _inode_now(self) -> int | None:
+        return self._path.stat().st_ino if self._path.exists() else None
+
+
+class OpenRuns(SqliteRunStorage):
+    """Dagster's storage of runs, in a file that stays open."""
+
+    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._file = OpenFile(conn_string)
+        super().__init__(conn_string, inst_data)
+
+    @contextmanager
+    def connect(self) -> Generator[Connection]:
+        """A connection in a transaction."""
+        with self._file.transaction() as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        """Close everything."""
+        self._file.close()
+
+
+class OpenSchedules(SqliteScheduleStorage):
+    """Dagster's storage of schedules, sensors and their ticks, in a file that stays open."""
+
+    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._file = OpenFile(conn_string)
+        super().__init__(conn_string, inst_data)
+
+    @contextmanager
+    def connect(self) -> Generator[Connection]:
+        """A connection in a transaction."""
+        with self._file.transaction() as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        """Close everything."""
+        self._file.close()
+
+
+class OpenEventLog(SqliteEventLogStorage):
+    """Dagster's event log in a file for each run and an index, of which the newest stay open."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._files: OrderedDict[str, OpenFile] = OrderedDict()
+        self._batch: ExitStack | None = None
+        self._in_batch: dict[str, Connection] = {}
+        self._tables: set[str] = set()
+        super().__init__(base_dir, inst_data)
+        # threads take turns, and the events of a batch are stored by what stores one
+        self._db_lock = RLock()
+
+    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
+        """Store events that belong together in one transaction for each file, or none of them."""
+        with self.together():
+            for event in events:
+                self.store_event(event)
+
+    @contextmanager
+    def together(self) -> Generator[None]:
+        """One transaction for each file, for all that is stored meanwhile."""
+        with self._db_lock, ExitStack() as transactions:
+            if self._batch is not None:
+                yield
+                return
+            self._batch = transactions
+            try:
+                yield
+            finally:
+                self._batch = None
+                self._in_batch.clear()
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has a table. Dagster asks it for every check that it stores."""
+        if table_name not in self._tables:
+            if not super().has_table(table_name):
+                return False
+            self._tables.add(table_name)
+        return True
+
+    @contextmanager
+    def _connect(self, shard: str) -> Generator[Connection]:
+        with self._db_lock:
+            if self._batch is None:
+                with self._transaction(shard) as connection:
+                    yield connection
+                return
+            if shard not in self._in_batch:
+                self._in_batch[shard] = self._batch.enter_context(self._transaction(shard))
+            yield self._in_batch[shard]
+
+    def _transaction(self, shard: str) -> AbstractContextManager[Connection]:
+        url = self.conn_string_for_shard(shard)
+        if shard not in self._initialized_dbs or not Path(self.path_for_shard(shard)).exists():
+            self._initdb(create_engine(url, poolclass=NullPool))
+            self._initialized_dbs.add(shard)
+        file = self._files.pop(shard, None) or OpenFile(url)
+        self._files[shard] = file
+        while len(self._files) > MAX_OPEN:
+            self._files.popitem(last=False)[1].close()
+        return file.transaction()
+
+    def _close(self) -> None:
+        with self._db_lock:
+            while self._files:
+                self._files.popitem()[1].close()
+
+    def wipe(self) -> None:
+        """Delete every event; nothing may be open then."""
+        self._close()
+        super().wipe()
+
+    def watch(self, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:
+        """Call back for every new event of a run, which is in SQLite's log before its file."""
+        if not self._obs:
+            self._obs = Observer()
+            self._obs.start()
+        watchdog = _Watchdog(self, run_id, callback, cursor)
+        self._watchers[run_id][callback] = (
+            watchdog,
+            self._obs.schedule(watchdog, self._base_dir, recursive=True),
+        )
+
+    def dispose(self) -> None:
+        """Close everything."""
+        super().dispose()
+        self._close()
+
+
+class _Watchdog(SqliteEventLogStorageWatchdog):
+    """Dagster's own looks at the file alone, which changes seldom while it is open."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._patterns = [self._log_path, f"{self._log_path}-wal"]
+
+    def on_modified(self, event: FileSystemEvent) -> None:  # noqa: ARG002 (watchdog's)
+        self._process_log()
+
+
+class OpenSqliteStorage(DagsterSqliteStorage):
+    """Dagster's default storage, open: `storage: custom:` in `dagster.yaml`."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self.base_dir = base_dir
+        self._inst_data = inst_data
+        self._run_storage = OpenRuns.from_local(f"{base_dir}/history/")
+        self._event_log_storage = OpenEventLog(f"{base_dir}/history/runs/")
+        self._schedule_storage = OpenSchedules.from_local(f"{base_dir}/schedules/")
+        # not Dagster's own, which would open three files that nobody uses
+        DagsterStorage.__init__(self)
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData, config_value: Any
+    ) -> OpenSqliteStorage:
+        """Make it from what `dagster.yaml` says."""
+        return cls.from_local(inst_data=inst_data, **config_value)
