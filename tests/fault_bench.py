@@ -26,6 +26,7 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 from faults import Faults, processes
 from redeploys import released
 from stage import Stage, free_port
+from straight import run_straight
 
 from databox_shared.days import DAILY_TAG, READ_DATE_TAG
 from databox_shared.edges import EDGES
@@ -133,8 +134,7 @@ class Bench:
             time.sleep(_POLL_SECONDS)
         for fault, since in open_faults:
             fault.seconds = time.monotonic() - since
-        tables = released()
-        self.report.days[today] = hashlib.sha256(repr(tables).encode()).hexdigest()
+        self.report.days[today] = _digest()
         self.say(f"{today}: {len(self.report.faults) - began} faults, everything is answered")
 
     def _inject(self, source: Faults, choice: random.Random) -> list[tuple[Happened, float]]:
@@ -213,6 +213,20 @@ class Bench:
         with (self.stage.folder / "host.log").open("ab") as words:
             self.host = subprocess.Popen(command, stdout=words, stderr=subprocess.STDOUT)
         self.report.host_starts += 1
+
+
+def undisturbed(sandbox: Sandbox, *, days: int) -> dict[date, str]:
+    """A digest of everything released at the end of each day, if nothing happens."""
+    found: dict[date, str] = {}
+    for today in (FIRST + timedelta(days=number) for number in range(days + 1)):
+        _ask(sandbox, "/clock", today=today.isoformat())
+        run_straight({DAILY_TAG: today.isoformat(), READ_DATE_TAG: today.isoformat()})
+        found[today] = _digest()
+    return found
+
+
+def _digest() -> str:
+    return hashlib.sha256(repr(released()).encode()).hexdigest()
 
 
 def _ask(sandbox: Sandbox, path: str, **said: str) -> None:

@@ -68,7 +68,7 @@ def run_load(
     stage: Stage,
     load: Load,
     *,
-    redeploys: int = 0,
+    redeploys: int,
     seed: int = 1,
     say: Callable[[str], object] = lambda _: None,
 ) -> Report:
