@@ -1,10 +1,12 @@
-"""The event log that stays open: others see what it stores at once, and it holds few files."""
+"""Dagster's storage that stays open: others see what it stores, and it holds few files."""
 
+import sqlite3
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from threading import Event
+from threading import Barrier, Event
 from unittest import mock
 
 import dagster as dg
@@ -17,10 +19,11 @@ from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._core.utils import make_new_run_id
+from sqlalchemy import event, text
 
 from databox_shared import open_storage, together
-from databox_shared.open_storage import OpenEventLog, OpenSqliteStorage
-from databox_shared.together import log_materializations
+from databox_shared.open_storage import OpenEventLog, OpenRuns, OpenSqliteStorage
+from databox_shared.together import log_together
 
 
 @pytest.fixture
@@ -85,7 +88,7 @@ def test_a_server_that_reads_many_runs_holds_few_files_open(
 
 
 def planned(check: str) -> dg.EventLogEntry:
-    event = DagsterEvent(
+    intended = DagsterEvent(
         event_type_value=DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value,
         job_name="job",
         event_specific_data=AssetCheckEvaluationPlanned(
@@ -98,7 +101,7 @@ def planned(check: str) -> dg.EventLogEntry:
         user_message="",
         run_id="run",
         timestamp=time.time(),
-        dagster_event=event,
+        dagster_event=intended,
     )
 
 
@@ -159,7 +162,7 @@ def test_a_run_that_logs_much_at_once_is_as_if_it_had_logged_one_by_one(tmp_path
     @dg.asset(partitions_def=dg.DailyPartitionsDefinition("2026-01-01"))
     def birds(context: dg.AssetExecutionContext) -> None:
         made = (dg.AssetMaterialization("birds", partition=day) for day in days)
-        log_materializations(context, made)
+        log_together(context, made)
 
     storage = {
         "module": OpenSqliteStorage.__module__,
@@ -177,3 +180,65 @@ def test_a_run_that_logs_much_at_once_is_as_if_it_had_logged_one_by_one(tmp_path
         assert told == set(days)
         logged = instance.all_logs(result.run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION)
         assert len(logged) == len(days) + 1
+
+
+def test_nobody_sees_a_batch_before_its_end_and_everybody_after(
+    log: OpenEventLog, tmp_path: Path
+) -> None:
+    other = SqliteEventLogStorage(str(tmp_path))
+    log.store_event(said("run", "before"))
+    with log.together():
+        log.store_event(said("run", "one"))
+        log.store_event(said("run", "two"))
+        assert messages(other, "run") == ["before"]
+    assert messages(other, "run") == ["before", "one", "two"]
+
+
+def test_a_batch_in_a_batch_is_refused_so_that_nothing_is_there_twice(log: OpenEventLog) -> None:
+    with log.together():
+        log.store_event(planned("one"))
+        with pytest.raises(RuntimeError, match="together already"):
+            log.store_event_batch([planned("two")])
+        log.store_event(planned("two"))
+    assert len(log.get_records_for_run("run").records) == 2
+
+
+def test_a_batch_whose_runs_file_cannot_be_committed_leaves_nothing_in_the_index(
+    log: OpenEventLog,
+) -> None:
+    log.store_event(said("run", "before"))
+
+    def no_commit(_: object) -> None:
+        msg = "database or disk is full"
+        raise sqlite3.OperationalError(msg)
+
+    def fail() -> None:
+        with log.together():
+            log.store_event(planned("one"))
+            engine = log._in_batch["run"].engine  # pyright: ignore[reportPrivateUsage]
+            event.listen(engine, "commit", no_commit, once=True)
+
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        fail()
+    key = dg.AssetCheckKey(dg.AssetKey("birds"), "one")
+    assert log.get_asset_check_execution_history(key, limit=9) == []
+    log.store_event_batch([planned("one")])
+    assert len(log.get_asset_check_execution_history(key, limit=9)) == 1
+    assert len(log.get_records_for_run("run").records) == 2
+
+
+def test_many_threads_may_use_the_runs_at_once(tmp_path: Path) -> None:
+    storage = OpenSqliteStorage(str(tmp_path))
+    runs, gate = storage.run_storage, Barrier(20)
+    assert isinstance(runs, OpenRuns)
+
+    def one(number: int) -> None:
+        with runs.connect() as connection:
+            gate.wait(20)
+            connection.execute(text("SELECT 1"))
+        runs.add_run(dg.DagsterRun(job_name=f"job{number}"))
+
+    with ThreadPoolExecutor(20) as threads:
+        list(threads.map(one, range(20)))
+    assert len(runs.get_runs()) == 20
+    storage.dispose()

@@ -12,14 +12,14 @@ from databox_workspace.builds import Build
 from databox_workspace.deploy import DeployError, let_serve
 from databox_workspace.deployment import ServerError
 from databox_workspace.gates import settings_errors
-from databox_workspace.home import home_settings
+from databox_workspace.home import HomeError, home_settings, prepare_home
 from databox_workspace.host import host
 from databox_workspace.site import Site
 
 
 @pytest.fixture
 def old_build(where: Site) -> Build:
-    """A build that was made before the event log stayed open."""
+    """A build that was made before the storage stayed open."""
     build = empty_build(where, "old")
     (build.site_packages / "databox_shared" / "open_storage.py").unlink()
     return build
@@ -32,6 +32,23 @@ def test_a_build_without_a_module_that_the_settings_name_is_told_apart(
     assert settings_errors(settings, empty_build(where, "new")) == []
     (said,) = settings_errors(settings, old_build)
     assert "databox_shared.open_storage, which quality old" in said
+
+
+def test_a_package_counts_as_a_module_and_nothing_as_none(where: Site) -> None:
+    build = empty_build(where, "new")
+    (build.site_packages / "dagster_postgres").mkdir()
+    (build.site_packages / "dagster_postgres" / "__init__.py").touch()
+    said = "run_storage: {module: dagster_postgres}\nrun_launcher: {module: }\n"
+    assert settings_errors(said, build) == []
+    assert settings_errors("", build) == []
+
+
+def test_a_home_that_was_moved_is_not_worked_on_until_it_says_so(where: Site) -> None:
+    moved = where.home.with_name("elsewhere")
+    where.home.rename(moved)
+    with pytest.raises(HomeError, match=f"the home was moved; write base_dir: {moved}"):
+        prepare_home(moved)
+    assert not where.home.exists()
 
 
 def test_a_build_that_cannot_read_the_settings_is_refused_before_a_server_starts(

@@ -22,7 +22,6 @@ from databox_shared.edges import TRANSFORM_TO_QUALITY
 from databox_shared.handoff import begin
 from databox_shared.settings import Settings, load_settings
 from databox_shared.snapshots import writing
-from databox_shared.together import together
 from quality_location.by_day import DayReports, days_to_report
 from quality_location.checks import Check, RowCheck, checked_tables, contract_checks
 from quality_location.domain import domain_checks
@@ -152,13 +151,12 @@ def data_quality(
         for table, found in _evaluated(connection, now):
             outcomes += found
             _log_table(context, table.full_name, found)
-            with together(context.instance):
-                for outcome in found:
-                    result = check_result(outcome, held)
-                    before = failed_before.get(outcome.check.key, [])
-                    reported = days_to_report(outcome, days, before, now.date())
-                    yield from reports.evaluations(outcome, reported, result)
-                    yield result
+            for outcome in found:
+                result = check_result(outcome, held)
+                before = failed_before.get(outcome.check.key, [])
+                reported = days_to_report(outcome, days, before, now.date())
+                yield from reports.evaluations(outcome, reported, result)
+                yield result
         run = Run(context.run.run_id, now, held, outcomes, why_withheld(outcomes, CHECKS))
         release = _release(context, connection, settings, run)
         metadata = release_metadata(connection, settings, run, release)

@@ -3,8 +3,8 @@
 Dagster opens its files anew for every statement, SQLAlchemy compiles each statement anew for every
 engine, and SQLite, whose last connection it was, then writes its log back and deletes it. That was
 more than half the CPU of quality's run, which stores some 750 events, and of an idle daemon. Here
-a process keeps what it has opened, and stores what Dagster hands over as a batch in one
-transaction. What is stored, when it is on disk and who waits for whom stays Dagster's.
+a process keeps what it has opened, and what is to be stored together is one transaction: others
+see it at its end, and wait so long with theirs. The files and what is in them stay Dagster's.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import dagster as dg
 from dagster._core.event_api import EventHandlerFn
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
+    INDEX_SHARD_NAME,
     SqliteEventLogStorage,
     SqliteEventLogStorageWatchdog,
 )
@@ -35,6 +36,7 @@ from watchdog.observers import Observer
 
 # the index and some runs; a server reads many runs in its life
 MAX_OPEN = 8
+_PATIENT = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
 
 
 class OpenFile:
@@ -56,11 +58,9 @@ class OpenFile:
                 self._engine = create_engine(
                     self._url,
                     poolclass=QueuePool,
-                    # a thread may go on with a connection that another one has given back
-                    connect_args={
-                        "timeout": SQLITE_BUSY_TIMEOUT_SECONDS,
-                        "check_same_thread": False,
-                    },
+                    # as many as there are threads; one may go on with another's
+                    max_overflow=-1,
+                    connect_args={**_PATIENT, "check_same_thread": False},
                 )
                 self._engine.connect().close()
                 self._inode = self._inode_now()
@@ -79,12 +79,12 @@ class OpenFile:
         return self._path.stat().st_ino if self._path.exists() else None
 
 
-class OpenRuns(SqliteRunStorage):
-    """Dagster's storage of runs, in a file that stays open."""
+class _InOpenFile:
+    """A storage of Dagster's in one file."""
 
     def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._file = OpenFile(conn_string)
-        super().__init__(conn_string, inst_data)
+        super().__init__(conn_string, inst_data)  # pyright: ignore[reportCallIssue]
 
     @contextmanager
     def connect(self) -> Generator[Connection]:
@@ -97,22 +97,12 @@ class OpenRuns(SqliteRunStorage):
         self._file.close()
 
 
-class OpenSchedules(SqliteScheduleStorage):
-    """Dagster's storage of schedules, sensors and their ticks, in a file that stays open."""
+class OpenRuns(_InOpenFile, SqliteRunStorage):
+    """Dagster's storage of runs."""
 
-    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._file = OpenFile(conn_string)
-        super().__init__(conn_string, inst_data)
 
-    @contextmanager
-    def connect(self) -> Generator[Connection]:
-        """A connection in a transaction."""
-        with self._file.transaction() as connection:
-            yield connection
-
-    def dispose(self) -> None:
-        """Close everything."""
-        self._file.close()
+class OpenSchedules(_InOpenFile, SqliteScheduleStorage):
+    """Dagster's storage of schedules, sensors and their ticks."""
 
 
 class OpenEventLog(SqliteEventLogStorage):
@@ -128,18 +118,25 @@ class OpenEventLog(SqliteEventLogStorage):
         self._db_lock = RLock()
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
-        """Store events that belong together in one transaction for each file, or none of them."""
+        """Store events that belong together; see `together`."""
         with self.together():
             for event in events:
                 self.store_event(event)
 
     @contextmanager
     def together(self) -> Generator[None]:
-        """One transaction for each file, for all that is stored meanwhile."""
+        """One transaction for each file, for all that is stored meanwhile.
+
+        If the block fails, nothing was stored. The run's file is committed before the index, as
+        Dagster does. Raises `RuntimeError` inside another such block.
+        """
         with self._db_lock, ExitStack() as transactions:
             if self._batch is not None:
-                yield
-                return
+                msg = "events are being stored together already"
+                raise RuntimeError(msg)
+            self._in_batch[INDEX_SHARD_NAME] = transactions.enter_context(
+                self._transaction(INDEX_SHARD_NAME)
+            )
             self._batch = transactions
             try:
                 yield
@@ -169,7 +166,8 @@ class OpenEventLog(SqliteEventLogStorage):
     def _transaction(self, shard: str) -> AbstractContextManager[Connection]:
         url = self.conn_string_for_shard(shard)
         if shard not in self._initialized_dbs or not Path(self.path_for_shard(shard)).exists():
-            self._initdb(create_engine(url, poolclass=NullPool))
+            engine = create_engine(url, poolclass=NullPool, connect_args=_PATIENT)
+            self._initdb(engine, for_index_shard=shard == INDEX_SHARD_NAME)
             self._initialized_dbs.add(shard)
         file = self._files.pop(shard, None) or OpenFile(url)
         self._files[shard] = file

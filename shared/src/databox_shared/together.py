@@ -6,8 +6,8 @@ that (`open_storage`).
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 
 import dagster as dg
@@ -16,23 +16,25 @@ import dagster as dg
 AT_ONCE = 500
 
 
-@contextmanager
-def together(instance: dg.DagsterInstance) -> Generator[None]:
-    """Let all that this process stores meanwhile be stored in one transaction, or not at all.
-
-    Other processes wait with what they store, so nothing may be worked out inside.
-    """
-    begin = getattr(instance.event_log_storage, "together", nullcontext)
-    with begin():
-        yield
-
-
-def log_materializations(
-    context: dg.AssetExecutionContext, materializations: Iterable[dg.AssetMaterialization]
+def log_together(
+    context: dg.AssetExecutionContext,
+    events: Iterable[dg.AssetMaterialization | dg.AssetCheckEvaluation],
 ) -> None:
-    """Log what was made of many days and tables, many at once."""
-    left = iter(materializations)
+    """Log what was made or checked, many at once.
+
+    Not around a `yield`: if Dagster fails there it does not come back, and what it stores of the
+    failure would be in a transaction that nobody ends.
+    """
+    left = iter(events)
     while some := list(islice(left, AT_ONCE)):
-        with together(context.instance):
-            for materialization in some:
-                context.log_event(materialization)
+        with _together(context.instance):
+            for event in some:
+                # it takes check evaluations as well, which its type does not say
+                context.log_event(event)  # pyright: ignore[reportArgumentType]
+
+
+def _together(instance: dg.DagsterInstance) -> AbstractContextManager[None]:
+    from databox_shared.open_storage import OpenEventLog
+
+    log = instance.event_log_storage
+    return log.together() if isinstance(log, OpenEventLog) else nullcontext()

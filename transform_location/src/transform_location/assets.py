@@ -17,7 +17,7 @@ from databox_shared.contracts import MARTS, RAW, STAGING, Table, contract
 from databox_shared.days import daily_partitions, format_days, run_days
 from databox_shared.edges import INGESTION_TO_TRANSFORM
 from databox_shared.settings import load_settings
-from databox_shared.together import log_materializations, together
+from databox_shared.together import log_together
 from transform_location.manifest import PROJECT, Model, current_manifest
 
 if TYPE_CHECKING:
@@ -111,9 +111,12 @@ def sqlmesh_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     handoff.begin(context, INGESTION_TO_TRANSFORM)
     evaluation, published = work(context)
     if published is not None:
-        log_materializations(context, materializations(evaluation, published))
-    with together(context.instance):
-        yield from check_evaluations(context, evaluation)
+        log_together(context, materializations(evaluation, published))
+    checked = check_evaluations(context, evaluation)
+    log_together(context, checked)
+    for found in checked:
+        spec = dg.AssetCheckSpec(found.check_name, asset=found.asset_key)
+        yield dg.Output(None, output_name=spec.get_python_identifier())
     if published is None:
         raise dg.Failure(failure_text(evaluation), allow_retries=False)
 
@@ -210,18 +213,15 @@ def materializations(
 
 def check_evaluations(
     context: dg.AssetExecutionContext, evaluation: "Evaluation"
-) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+) -> list[dg.AssetCheckEvaluation]:
     """One evaluation for each audit that ran and whose check is part of the run.
 
     Not an `AssetCheckResult`, for which Dagster wants the run to have a partition.
     """
-    for found in evaluation.audits.values():
-        key = dg.AssetCheckKey(dg.AssetKey(found.model.split(".")), found.audit)
-        if key not in context.selected_asset_check_keys:
-            continue
-        yield dg.AssetCheckEvaluation(
-            asset_key=key.asset_key,
-            check_name=key.name,
+    return [
+        dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey(found.model.split(".")),
+            check_name=found.audit,
             passed=found.bad_rows == 0,
             severity=(
                 dg.AssetCheckSeverity.ERROR if found.blocking else dg.AssetCheckSeverity.WARN
@@ -232,5 +232,7 @@ def check_evaluations(
                 "query": dg.MetadataValue.md(f"```sql\n{found.query}\n```"),
             },
         )
-        spec = dg.AssetCheckSpec(key.name, asset=key.asset_key)
-        yield dg.Output(None, output_name=spec.get_python_identifier())
+        for found in evaluation.audits.values()
+        if dg.AssetCheckKey(dg.AssetKey(found.model.split(".")), found.audit)
+        in context.selected_asset_check_keys
+    ]

@@ -13,6 +13,7 @@ from databox_shared.settings import SettingsError
 from databox_workspace.builds import BuildError
 from databox_workspace.deployment import ServerError
 from databox_workspace.git import GitError
+from databox_workspace.home import HomeError
 from databox_workspace.inputs import InputsError
 from databox_workspace.proving import TestsFailedError
 from databox_workspace.servers import CodeServerError
@@ -26,6 +27,7 @@ FAILURES = (
     CodeServerError,
     DagsterError,
     GitError,
+    HomeError,
     InputsError,
     OSError,
     ServerError,

@@ -52,7 +52,7 @@ def settings_errors(settings: str, build: Build) -> list[str]:
         f"Dagster's settings name {module}, which {build.said} does not have: its runs would fail "
         f"as they begin; deploy {build.location} from a checkout that has it first"
         for module in _named_modules(yaml.safe_load(settings))
-        if not (build.site_packages / f"{module.replace('.', '/')}.py").is_file()
+        if not _has_module(build.site_packages.joinpath(*module.split(".")))
     ]
 
 
@@ -115,10 +115,14 @@ def _mismatch(consumer: Build, producer: Build, name: str) -> str:
     )
 
 
+def _has_module(path: Path) -> bool:
+    return path.with_name(f"{path.name}.py").is_file() or (path / "__init__.py").is_file()
+
+
 def _named_modules(said: Any) -> Iterator[str]:
     if isinstance(said, dict):
         for name, value in said.items():
-            if name == "module":
+            if name == "module" and isinstance(value, str):
                 yield value
             else:
                 yield from _named_modules(value)

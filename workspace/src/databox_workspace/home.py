@@ -25,6 +25,10 @@ from databox_workspace.locks import try_lock
 HEARTBEAT_SECONDS = 45.0
 
 
+class HomeError(Exception):
+    """A home that cannot be worked on; the message says why and what to do."""
+
+
 @dataclass(frozen=True)
 class Home:
     """A prepared home. `is_ours` is False when another deployment is running on it."""
@@ -77,7 +81,7 @@ def dagster_home(
 def home_settings(path: Path) -> str:
     """What `dagster.yaml` says in a home of ours.
 
-    That is what it says in the checkout, and that the event log stays open; see `open_storage`.
+    That is what it says in the checkout, and that the storage stays open; see `open_storage`.
     """
     storage = {
         "module": OpenSqliteStorage.__module__,
@@ -97,17 +101,31 @@ def home_variables(path: Path) -> dict[str, str]:
 def prepare_home(path: Path) -> None:
     """Give a home its settings, its tables and the limits of its pools, where they are missing.
 
-    Servers that start together on a new home would race to create the tables.
+    Servers that start together on a new home would race to create the tables. Raises `HomeError`
+    for a home whose storage is another's.
     """
     path.mkdir(parents=True, exist_ok=True)
-    if not (path / "dagster.yaml").exists():
+    file = path / "dagster.yaml"
+    if not file.exists():
         _write_settings(path)
+    _refuse_storage_of_another(path, file.read_text(encoding="utf-8"))
     with dg.DagsterInstance.from_config(str(path)) as instance:
         _set_pool_limits(instance)
 
 
+def _refuse_storage_of_another(path: Path, settings: str) -> None:
+    storage = (yaml.safe_load(settings) or {}).get("storage", {}).get("custom", {})
+    base = storage.get("config", {}).get("base_dir")
+    if storage.get("class") == OpenSqliteStorage.__name__ and base != str(path):
+        msg = (
+            f"{path / 'dagster.yaml'} names the storage in {base}: the home was moved; write "
+            f"base_dir: {path} there, or delete the file, which is then made anew"
+        )
+        raise HomeError(msg)
+
+
 def _write_settings(path: Path) -> None:
-    part = path / "dagster.yaml.part"
+    part = path / f"dagster.yaml.{os.getpid()}.part"
     part.write_text(home_settings(path), encoding="utf-8")
     part.replace(path / "dagster.yaml")
 

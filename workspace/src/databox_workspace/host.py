@@ -72,9 +72,11 @@ def _refuse_old_builds(where: Site) -> None:
     """Raise `ServerError` before a host works by settings that what is deployed cannot read."""
     deployed = [build for found in locations() if (build := where.current_build(found.name))]
     file = where.home / "dagster.yaml"
-    # a home that was named has settings that are not ours to write
-    is_theirs = bool(os.environ.get("DAGSTER_HOME")) and file.is_file()
-    settings = file.read_text(encoding="utf-8") if is_theirs else home_settings(where.home)
+    if not os.environ.get("DAGSTER_HOME"):
+        settings = home_settings(where.home)
+    else:
+        # a home that was named keeps what it says
+        settings = file.read_text(encoding="utf-8") if file.is_file() else ""
     if errors := [said for build in deployed for said in settings_errors(settings, build)]:
         raise ServerError("; ".join(errors))
 

@@ -12,7 +12,7 @@ import dagster as dg
 
 from databox_shared.contracts import RAW
 from databox_shared.plots import Bar, columns
-from databox_shared.together import log_materializations
+from databox_shared.together import log_together
 from ingestion_location.ebird.ingest import DayLoad, SnapshotLoad
 from ingestion_location.ebird.load import connect
 from ingestion_location.ebird.tables import RAW_TABLES, SNAPSHOT_TABLES
@@ -29,7 +29,7 @@ def announce_days(
     """Log a materialization of every table of every day, and one line about all of them."""
     if not loads:
         return
-    log_materializations(context, _materializations(loads, working_file, snapshot_id))
+    log_together(context, _materializations(loads, working_file, snapshot_id))
     report = context.log.info
     report(
         f"announced {len(loads)} day(s) in snapshot {snapshot_id}: "

@@ -142,9 +142,9 @@ class Ingest:
                 if RAW_TABLES[name].scope == ("region_code",)
             }
         # what is handed over has every table; one by day may be empty
-        new = set(missing_tables(self.working_file)).difference(tables).intersection(DAY_TABLES)
-        tables += sorted(new)
-        scopes |= dict.fromkeys(new, ())
+        unmade = set(DAY_TABLES).intersection(missing_tables(self.working_file)).difference(tables)
+        tables += sorted(unmade)
+        scopes |= dict.fromkeys(unmade, ())
         counts = load(
             self.working_file,
             files,
