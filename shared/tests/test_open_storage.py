@@ -156,7 +156,9 @@ def test_runs_and_ticks_are_dagsters_own_files_and_read_at_once_by_others(tmp_pa
     ours.dispose()
 
 
-def test_a_run_that_logs_much_at_once_is_as_if_it_had_logged_one_by_one(tmp_path: Path) -> None:
+def test_a_run_stores_much_that_it_logs_in_few_batches_and_all_of_it_is_there(
+    tmp_path: Path,
+) -> None:
     days = [f"2026-01-{day:02}" for day in range(1, 32)]
 
     @dg.asset(partitions_def=dg.DailyPartitionsDefinition("2026-01-01"))
@@ -170,9 +172,11 @@ def test_a_run_that_logs_much_at_once_is_as_if_it_had_logged_one_by_one(tmp_path
         "config": {"base_dir": str(tmp_path)},
     }
     overrides = {"storage": {"custom": storage}}
+    begin = OpenEventLog.together
     with (
         dg.DagsterInstance.local_temp(str(tmp_path), overrides) as instance,
         mock.patch.object(together, "AT_ONCE", 10),
+        mock.patch.object(OpenEventLog, "together", autospec=True, side_effect=begin) as batches,
     ):
         result = dg.materialize([birds], instance=instance, partition_key=days[0])
         assert result.success
@@ -180,6 +184,7 @@ def test_a_run_that_logs_much_at_once_is_as_if_it_had_logged_one_by_one(tmp_path
         assert told == set(days)
         logged = instance.all_logs(result.run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION)
         assert len(logged) == len(days) + 1
+        assert batches.call_count == 4
 
 
 def test_nobody_sees_a_batch_before_its_end_and_everybody_after(

@@ -12,7 +12,7 @@ from databox_workspace.builds import Build
 from databox_workspace.deploy import DeployError, let_serve
 from databox_workspace.deployment import ServerError
 from databox_workspace.gates import settings_errors
-from databox_workspace.home import HomeError, home_settings, prepare_home
+from databox_workspace.home import HomeError, dagster_home, home_settings, prepare_home
 from databox_workspace.host import host
 from databox_workspace.site import Site
 
@@ -40,15 +40,24 @@ def test_a_package_counts_as_a_module_and_nothing_as_none(where: Site) -> None:
     (build.site_packages / "dagster_postgres" / "__init__.py").touch()
     said = "run_storage: {module: dagster_postgres}\nrun_launcher: {module: }\n"
     assert settings_errors(said, build) == []
+    assert settings_errors("python_logs: [{module: nowhere}]", build)
     assert settings_errors("", build) == []
 
 
-def test_a_home_that_was_moved_is_not_worked_on_until_it_says_so(where: Site) -> None:
+def test_a_home_that_was_moved_is_not_worked_on_until_it_says_so(
+    where: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     moved = where.home.with_name("elsewhere")
     where.home.rename(moved)
+    monkeypatch.setenv("DAGSTER_HOME", str(moved))
     with pytest.raises(HomeError, match=f"the home was moved; write base_dir: {moved}"):
         prepare_home(moved)
+    with pytest.raises(HomeError, match="was moved"), dagster_home(load_settings()):
+        pass
     assert not where.home.exists()
+    file = moved / "dagster.yaml"
+    file.write_text(file.read_text().replace(str(where.home), str(moved)))
+    prepare_home(moved)
 
 
 def test_a_build_that_cannot_read_the_settings_is_refused_before_a_server_starts(

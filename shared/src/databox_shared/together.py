@@ -1,7 +1,7 @@
 """Events of a run that are stored together: what a step says of many days, tables or checks.
 
-Each event of its own is up to six transactions; together they are one, where the storage can do
-that (`open_storage`).
+Each event is several transactions of its own; many are one for each file, where the storage can
+do that (`open_storage`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def log_together(
 ) -> None:
     """Log what was made or checked, many at once.
 
-    Not around a `yield`: if Dagster fails there it does not come back, and what it stores of the
-    failure would be in a transaction that nobody ends.
+    No context manager, which could be put around a `yield`: if Dagster fails there it does not come
+    back, and what it stores of the failure would be in a transaction that nobody ends.
     """
     left = iter(events)
     while some := list(islice(left, AT_ONCE)):

@@ -65,13 +65,14 @@ def pipeline(days: str | None, verbose: bool) -> None:
     """
     from databox_workspace.deployment import ServerError
     from databox_workspace.follow import ChainFailedError
+    from databox_workspace.home import HomeError
     from databox_workspace.pipeline import StalledError, run_pipeline
     from databox_workspace.screen import say
 
     console = Console()
     try:
         is_released = run_pipeline(console, load_settings(), days=days, is_verbose=verbose)
-    except SettingsError as error:
+    except (HomeError, SettingsError) as error:
         say(console, f"Failed: {error}", style="bold red")
         sys.exit(1)
     except (ChainFailedError, ServerError, StalledError) as error:
@@ -94,12 +95,13 @@ def dev(host: str, port: int) -> None:
     """
     from databox_workspace.deployment import ServerError
     from databox_workspace.dev import run_dev
+    from databox_workspace.home import HomeError
     from databox_workspace.screen import say
 
     console = Console()
     try:
         sys.exit(run_dev(console, load_settings(), host=host, port=port))
-    except (ServerError, SettingsError) as error:
+    except (HomeError, ServerError, SettingsError) as error:
         say(console, f"Failed: {error}", style="bold red")
         sys.exit(1)
     except KeyboardInterrupt:

@@ -17,7 +17,7 @@ from databox_workspace.fit import (
     RefusedError,
     fitting_jobs,
     refuse_lost_runs,
-    refuse_without_settings,
+    refuse_unreadable_settings,
     revive_others,
 )
 from databox_workspace.locations import Location
@@ -132,7 +132,7 @@ def _release(
     if old and old.build == made.id and old.is_alive():
         say(f"{made.said} serves already")
         return None
-    refuse_without_settings(where, made)
+    refuse_unreadable_settings(where, made)
     say(f"Starting a server for {made.said}")
     new = servers.start(made, where.run_dir, home=where.home, working_dir=where.root)
     is_switched = False

@@ -47,7 +47,7 @@ def revive_others(where: Site, location: str, say: Say) -> None:
                 say(sentence(error))
 
 
-def refuse_without_settings(where: Site, made: Build) -> None:
+def refuse_unreadable_settings(where: Site, made: Build) -> None:
     """Raise `RefusedError` if a build cannot load the instance that its runs belong to."""
     settings = where.home / "dagster.yaml"
     if settings.is_file() and (errors := settings_errors(settings.read_text("utf-8"), made)):

@@ -47,7 +47,7 @@ def loaded_together(
 
 
 def settings_errors(settings: str, build: Build) -> list[str]:
-    """Whether a build has what the settings of its instance name: each of its runs loads that."""
+    """Whether a build has the modules that its instance's settings name: its runs load them."""
     return [
         f"Dagster's settings name {module}, which {build.said} does not have: its runs would fail "
         f"as they begin; deploy {build.location} from a checkout that has it first"
@@ -126,6 +126,9 @@ def _named_modules(said: Any) -> Iterator[str]:
                 yield value
             else:
                 yield from _named_modules(value)
+    elif isinstance(said, list):
+        for value in said:
+            yield from _named_modules(value)
 
 
 def _major(version: str | None) -> int | None:

@@ -59,7 +59,8 @@ def dagster_home(
     an earlier deployment are left alone, because the code servers that work on them outlive it.
 
     The lock is passed on to every server that is started, so it is held until the last has gone.
-    A deployment that does not know the lock is known by its daemon's heartbeat.
+    A deployment that does not know the lock is known by its daemon's heartbeat. Raises `HomeError`
+    for a home whose storage is another's.
     """
     named = os.environ.get("DAGSTER_HOME")
     path = home_path(settings, folder)
@@ -69,6 +70,7 @@ def dagster_home(
         is_ours = try_lock(lock.fileno())
         if not named and (is_ours or not (path / "dagster.yaml").exists()):
             _write_settings(path)
+        _refuse_storage_of_another(path)
         with dg.DagsterInstance.get() as instance:
             is_ours = is_ours and not _has_daemon(instance, say)
             if is_ours:
@@ -105,21 +107,23 @@ def prepare_home(path: Path) -> None:
     for a home whose storage is another's.
     """
     path.mkdir(parents=True, exist_ok=True)
-    file = path / "dagster.yaml"
-    if not file.exists():
+    if not (path / "dagster.yaml").exists():
         _write_settings(path)
-    _refuse_storage_of_another(path, file.read_text(encoding="utf-8"))
+    _refuse_storage_of_another(path)
     with dg.DagsterInstance.from_config(str(path)) as instance:
         _set_pool_limits(instance)
 
 
-def _refuse_storage_of_another(path: Path, settings: str) -> None:
-    storage = (yaml.safe_load(settings) or {}).get("storage", {}).get("custom", {})
-    base = storage.get("config", {}).get("base_dir")
-    if storage.get("class") == OpenSqliteStorage.__name__ and base != str(path):
+def _refuse_storage_of_another(path: Path) -> None:
+    file = path / "dagster.yaml"
+    match yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None:
+        case {"storage": {"custom": {"class": OpenSqliteStorage.__name__, "config": config}}}:
+            base = config["base_dir"]
+        case _:
+            return
+    if base != str(path):
         msg = (
-            f"{path / 'dagster.yaml'} names the storage in {base}: the home was moved; write "
-            f"base_dir: {path} there, or delete the file, which is then made anew"
+            f"{file} names the storage in {base}: the home was moved; write base_dir: {path} there"
         )
         raise HomeError(msg)
 

@@ -141,13 +141,12 @@ def _ingest(context: dg.AssetExecutionContext, ingest: Ingest) -> None:
     reasons = dict.fromkeys(left, "loaded by a run that did not get to announce it") | days
     if reasons:
         ingest.report(f"days of the run for {ingest.fetcher.read_date}: {_reasons(reasons)}")
+    # what is handed over has every table, so the first load that is completed is one of them all
+    wanted = selected.union(missing_tables(ingest.working_file))
+    now = bool(wanted.intersection(SNAPSHOT_TABLES))
     # it may be years old: the next daily run must not count from it
-    ingest.run(left, is_daily=False, now=False)
-    # what is handed over has every table, also after a first run that was for days only
-    now = bool(
-        set(SNAPSHOT_TABLES).intersection(selected.union(missing_tables(ingest.working_file)))
-    )
-    ingest.run(sorted(days), is_daily=asked is None, now=now)
+    ingest.run(left, is_daily=False, now=now and bool(left))
+    ingest.run(sorted(days), is_daily=asked is None, now=now and not left)
 
 
 def _days(ingest: Ingest, asked: list[date] | None) -> dict[date, str]:

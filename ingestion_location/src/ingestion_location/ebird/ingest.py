@@ -88,14 +88,12 @@ class Ingest:
         Raises `FetchError` on the first day that cannot be read; those before it are loaded.
         """
         snapshots = self.fetcher.snapshots(self.settings.ebird_regions) if now else None
-        before = len(self.loaded_days)
+        begin = len(self.loaded_days)
         for batch in _batches(self._fetched(days)):
             # a dlt run has its price, so the snapshots go along with the first days
             self._load(batch, snapshots)
             snapshots = None
-            done = len(self.loaded_days) - before
-            if len(days) > DAYS_PER_LOAD:
-                self.report(f"{done} of {len(days)} days are loaded")
+            self._report_loaded(since=begin, of=len(days))
             record_reads(
                 self.working_file,
                 [(read.region, read.day) for read in batch],
@@ -172,8 +170,12 @@ class Ingest:
             }
             loads.append(DayLoad(day, reads, rows, *totals[day]))
         self.loaded_days += loads
+
+    def _report_loaded(self, *, since: int, of: int) -> None:
+        """Say how far a run is: what it has loaded since so many days were."""
+        loads = self.loaded_days[since:]
         self.report(
-            f"loaded {len(loads)} day(s): {sum(load.rows['checklists'] for load in loads)} "
+            f"loaded {len(loads)} of {of} day(s): {sum(load.rows['checklists'] for load in loads)} "
             f"checklists, {sum(load.rows['observations'] for load in loads)} observations"
         )
 

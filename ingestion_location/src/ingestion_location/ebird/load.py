@@ -86,7 +86,10 @@ def load(
 
 
 def missing_tables(working_file: Path) -> list[str]:
-    """The raw tables that no load has filled yet; dlt makes them all before it fills the first."""
+    """The raw tables that no completed load has made: all of them until the first is completed.
+
+    That a table is there says nothing then: dlt makes them all before it fills one.
+    """
     with connect(working_file) as connection:
         rows = connection.execute(
             "SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [RAW]
