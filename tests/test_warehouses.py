@@ -15,6 +15,7 @@ from postgres import Postgres
 
 from databox_shared.contracts import MARTS, contract
 from databox_shared.days import DAYS_TAG, READ_DATE_TAG
+from databox_shared.lake import parse_lake
 from databox_shared.settings import load_settings
 from ebird_sandbox.process import running_sandbox
 from ingestion_location.definitions import defs as ingestion
@@ -49,31 +50,49 @@ def released_file() -> Released:
 
 def released_in_lake(postgres: Postgres, database: str) -> Released:
     """As a person asks it, who knows nothing but the database and a password."""
-    lake = load_settings().lake
-    assert lake is not None
     with duckdb.connect() as connection:
-        lake.introduce(connection)
+        parse_lake(postgres.url(database), Path()).introduce(connection)
         connection.execute(
             f"ATTACH 'ducklake:postgres:{postgres.url(database)}' AS birds (READ_ONLY)"
         )
         return {t: connection.execute(f"FROM birds.{t} ORDER BY ALL").fetchall() for t in TABLES}
 
 
-def test_a_lake_releases_the_rows_that_a_file_does(postgres: Postgres, tmp_path: Path) -> None:
-    file, machine, database = tmp_path / "file", tmp_path / "machine", postgres.new_database()
+def released_in_postgres(postgres: Postgres, database: str) -> Released:
+    """The same from any client of PostgreSQL."""
+    found = {table: postgres.execute(f"SELECT * FROM {table}", database) for table in TABLES}
+    return {table: _sorted(rows) for table, rows in found.items()}
+
+
+def _sorted(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    # PostgreSQL sorts texts by the language of the server
+    return sorted(rows, key=lambda row: [(value is None, value) for value in row])
+
+
+def test_a_lake_and_postgresql_release_the_rows_that_a_file_does(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
     with running_sandbox() as sandbox:
         own = {"EBIRD_API_URL": sandbox.url}
         with environment(**(warehouse(file) | own)):
             run_chain()
             expected = released_file()
         assert len(expected["ebird.region_daily_totals"]) == 2
-        # what the API says is read once: an answer carries the time at which it was read
-        landing = Path(".databox/ingestion/landing")
-        shutil.copytree(file / landing, machine / landing)
-        own["DATABASE_URL"] = postgres.url(database).replace("postgresql:", "ducklake:postgres:")
-        own["DATABASE_DIR"] = str(machine)
-        with environment(**(warehouse(machine) | own)):
-            run_chain()
-            assert released_in_lake(postgres, database) == expected
-            assert released_file() == expected
+        for scheme in ("ducklake:postgres", "postgresql"):
+            machine, database = tmp_path / scheme.replace(":", "-"), postgres.new_database()
+            # what the API says is read once: an answer carries the time at which it was read
+            landing = Path(".databox/ingestion/landing")
+            shutil.copytree(file / landing, machine / landing)
+            own["DATABASE_URL"] = postgres.url(database).replace("postgresql", scheme)
+            own["DATABASE_DIR"] = str(machine)
+            with environment(**(warehouse(machine) | own)):
+                run_chain()
+                assert released_file() == expected
             assert not list(machine.glob(".databox/*/snapshots")), "handed over in a file"
+            if scheme == "postgresql":
+                assert released_in_postgres(postgres, database) == {
+                    table: _sorted(rows) for table, rows in expected.items()
+                }
+            else:
+                assert released_in_lake(postgres, database) == expected

@@ -54,6 +54,7 @@ from quality_location.release import (
 )
 from quality_location.release_file import released_tables
 from quality_location.release_lake import release_into_lake
+from quality_location.release_postgres import release_into_postgres
 from quality_location.views import released_views
 from quality_location.warehouse import attached, held_snapshots
 
@@ -220,12 +221,29 @@ def _release(
         return current_release(settings)
     facts = Facts(run.started_at, run.run_id, source_in_words(run.held), run.held.ids, run.tally)
     release, is_new = make_release(connection, settings, facts)
-    release_into_lake(settings, release)
+    _publish_release(context, settings, release)
     if is_new:
         context.log.info("released %s", settings.release_path)
     else:
         context.log.info("nothing has changed since release %s: it stays", release.manifest.id)
     return release
+
+
+def _publish_release(
+    context: dg.AssetCheckExecutionContext, settings: Settings, release: Release
+) -> None:
+    """Let people have it in the warehouse that DATABASE_URL names, if that is not the file."""
+    if settings.lake is None:
+        return
+    file = release.folder / settings.release_path.name
+    if not settings.release_in_postgres:
+        release_into_lake(settings.lake, release, file)
+    elif former := release_into_postgres(settings.lake, release, file):
+        context.log.warning(
+            "still in PostgreSQL, because they are read or something is made upon them, and tried "
+            "again with the next release: %s",
+            ", ".join(former),
+        )
 
 
 def _remember(

@@ -3,6 +3,8 @@
 `DATABASE_URL=ducklake:postgres://user:password@host:5432/database` names a PostgreSQL database
 that holds the catalogs; the rows are Parquet files in a folder. Every location has a lake of its
 own in it, so that it commits alone and its versions are its own, and people have one, the release.
+With `postgresql://user:password@host:5432/database` only the locations have lakes: people have
+tables of PostgreSQL.
 The password goes to the drivers only: never into a path, a statement that is logged or an error.
 """
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 RELEASE = "release"
 CONNECT_SECONDS = 5
 SCHEME = "ducklake:"
+POSTGRES = ("postgresql", "postgres")
 _EXAMPLE = "ducklake:postgres://user:password@host:5432/database"
 _EXTENSIONS = ("ducklake", "postgres_scanner")
 _SECRET = "databox_catalog"  # noqa: S105  the name of DuckDB's secret
@@ -66,7 +69,7 @@ class Lake:
             said = said.removesuffix(" Connection refused") + (
                 " nothing listens there" if said.endswith("Connection refused") else ""
             )
-            msg = f"DATABASE_URL: the lake's PostgreSQL cannot be used as {self.user}: {said}"
+            msg = f"DATABASE_URL: PostgreSQL cannot be used as {self.user}: {said}"
             raise LakeError(self._without_password(msg)) from None
         session.autocommit = True
         return session
@@ -138,11 +141,12 @@ def schema_of(owner: str) -> str:
 def parse_lake(url: str, folder: Path) -> Lake:
     """Read `ducklake:postgres://user:password@host:port/database?data_path=/folder`.
 
+    The same without `ducklake:` says where the locations' lakes are, if the release is in none.
     The data is in the folder `lake` of `folder` unless the URL says where. Raises `ValueError`
     with a sentence that repeats nothing of the URL, which holds a password.
     """
     parts = urlsplit(url.removeprefix(SCHEME))
-    if parts.scheme not in {"postgres", "postgresql"}:
+    if parts.scheme not in POSTGRES:
         msg = f"a lake's catalog is in PostgreSQL, written {_EXAMPLE}"
         raise ValueError(msg)
     try:

@@ -59,5 +59,5 @@ def execute(session: pg_connection, statement: str, *values: object) -> list[tup
     except psycopg2.Error as error:
         # among them a connection that was lost, and with it the locks that it held
         said = (str(error).strip().splitlines() or ["it gave no reason"])[0]
-        msg = f"the lake's PostgreSQL refused or was lost: {said}"
+        msg = f"PostgreSQL refused it or was lost: {said}"
         raise LakeError(msg) from error

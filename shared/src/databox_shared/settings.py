@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from databox_shared.lake import POSTGRES, Lake, parse_lake
 from databox_shared.lake import SCHEME as LAKE
-from databox_shared.lake import Lake, parse_lake
 
 EBIRD_API_URL = "https://api.ebird.org/v2"
 SANDBOX_PORT = 8765
@@ -79,15 +79,15 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _supported_database(cls, value: str) -> str:
-        if value.startswith(LAKE):
+        url = urlsplit(value)
+        if value.startswith(LAKE) or url.scheme in POSTGRES:
             parse_lake(value, Path())
             return value
-        url = urlsplit(value)
         if url.scheme != "duckdb":
             # only the scheme is repeated: the rest of a database URL may hold a password
             msg = (
-                f"{url.scheme or 'no scheme'}:// is not supported; use duckdb:///path/to/file "
-                "or ducklake:postgres://user:password@host:5432/database"
+                f"{url.scheme or 'no scheme'}:// is not supported; use duckdb:///path/to/file, "
+                "postgresql://user:password@host:5432/database or the same after ducklake:"
             )
             raise ValueError(msg)
         if url.netloc or not url.path.strip("/"):
@@ -128,18 +128,24 @@ class Settings(BaseSettings):
     def release_path(self) -> Path:
         """The DuckDB file that people open. Its parent holds everything else.
 
-        Beside a lake it is a copy of the release there, in the folder of this machine's files.
+        Beside a lake or PostgreSQL it is a copy of the release there, in the folder of this
+        machine's files.
         """
-        if self.database_url.startswith(LAKE):
-            return _anchored(self.database_dir) / "databox.duckdb"
-        return _anchored(Path(urlsplit(self.database_url).path[1:]))
+        if urlsplit(self.database_url).scheme == "duckdb":
+            return _anchored(Path(urlsplit(self.database_url).path[1:]))
+        return _anchored(self.database_dir) / "databox.duckdb"
 
     @cached_property
     def lake(self) -> Lake | None:
-        """The lake that is published into, None if everything is in files."""
-        if not self.database_url.startswith(LAKE):
+        """Where the locations' lakes are, None if everything is in files."""
+        if urlsplit(self.database_url).scheme == "duckdb":
             return None
         return parse_lake(self.database_url, self.release_path.parent)
+
+    @cached_property
+    def release_in_postgres(self) -> bool:
+        """Whether people read the release as tables of PostgreSQL, and not in a lake of its own."""
+        return urlsplit(self.database_url).scheme in POSTGRES
 
     @cached_property
     def hidden_dir(self) -> Path:

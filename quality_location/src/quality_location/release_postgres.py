@@ -1,0 +1,162 @@
+"""The release in PostgreSQL: plain tables that any client reads, and the next ones at once.
+
+They are made from the released file, after that has become the release, so they never hold what
+the file does not. All of it is one transaction: until it ends people read the former release, and
+if it dies nothing has happened.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from databox_shared.contracts import MARTS, Column, Table
+from databox_shared.lake import Lake, LakeError
+from quality_location.checks import literal
+from quality_location.release import Release
+from quality_location.release_file import public_columns, released_tables
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+    from psycopg2.extensions import cursor as pg_cursor
+
+READER = "databox_reader"
+_TYPES = {"DOUBLE": "double precision", "VARCHAR": "text"}
+# in a text it is quoted, so no text is taken for a null
+_NULL = r"\N"
+_ABOUT = "about"
+
+
+def release_into_postgres(lake: Lake, release: Release, file: Path) -> list[str]:
+    """Let the schema `ebird` of PostgreSQL be this release, unless it is already.
+
+    Tells the schemas of former releases that are still there, because somebody reads them or has
+    a view on them. A run that died between the file and PostgreSQL is made good by the next.
+    Raises `LakeError` with a sentence; then the former release stays.
+    """
+    import duckdb
+    import psycopg2
+
+    with closing(lake.session()) as session, duckdb.connect(str(file), read_only=True) as source:
+        session.set_client_encoding("UTF8")
+        try:
+            with session.cursor() as cursor:
+                cursor.execute("BEGIN")
+                held = _held(cursor)
+                if held != release.manifest.id:
+                    if held is not None:
+                        cursor.execute(f"ALTER SCHEMA {MARTS} RENAME TO {_former(held)}")
+                    _fill(cursor, source, release)
+                cursor.execute("COMMIT")
+                return list(_not_dropped(cursor))
+        except psycopg2.Error as error:
+            said = (str(error).strip().splitlines() or ["it gave no reason"])[0]
+            msg = f"PostgreSQL did not take release {release.manifest.id}: {said}"
+            raise LakeError(msg) from error
+
+
+def _held(cursor: "pg_cursor") -> str | None:
+    """The release that is there, None if the schema is not."""
+    cursor.execute("SELECT to_regclass(%s)", [f"{MARTS}.{_ABOUT}"])
+    if cursor.fetchall() == [(None,)]:
+        return None
+    cursor.execute(f"SELECT value FROM {MARTS}.{_ABOUT} WHERE item = 'release'")
+    return str(cursor.fetchall()[0][0])
+
+
+def _former(release_id: str) -> str:
+    return f"{MARTS}_{release_id.replace('-', '_').lower()}"
+
+
+def _fill(cursor: "pg_cursor", source: "DuckDBPyConnection", release: Release) -> None:
+    cursor.execute(f"CREATE SCHEMA {MARTS}")
+    views = release.manifest.views
+    for table in released_tables():
+        if table.full_name not in views:
+            _create_table(cursor, table)
+            _copy(cursor, source, table.full_name, public_columns(table))
+            # after the rows, and before the views that may be planned with it
+            cursor.execute(
+                f"ALTER TABLE {table.full_name} ADD PRIMARY KEY ({', '.join(table.key)})"
+            )
+    for table in released_tables():
+        if table.full_name in views:
+            cursor.execute(
+                f"CREATE VIEW {table.full_name} AS "
+                f"SELECT {public_columns(table)} FROM ({views[table.full_name]}) AS rows"
+            )
+        _comment(cursor, table, "VIEW" if table.full_name in views else "TABLE")
+    cursor.execute(f"CREATE TABLE {MARTS}.{_ABOUT} (item text PRIMARY KEY, value text NOT NULL)")
+    _copy(cursor, source, f"{MARTS}.{_ABOUT}", "item, value", source_name=_ABOUT)
+    cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [READER])
+    if cursor.fetchall():
+        cursor.execute(f"GRANT USAGE ON SCHEMA {MARTS} TO {READER}")
+        cursor.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {MARTS} TO {READER}")
+
+
+def _create_table(cursor: "pg_cursor", table: Table) -> None:
+    columns = ", ".join(
+        f"{column.name} {_TYPES.get(column.type, column.type)}"
+        f"{' NOT NULL' if column.required else ''}"
+        for column in _public(table)
+    )
+    cursor.execute(f"CREATE TABLE {table.full_name} ({columns})")
+
+
+def _copy(
+    cursor: "pg_cursor",
+    source: "DuckDBPyConnection",
+    name: str,
+    columns: str,
+    *,
+    source_name: str | None = None,
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        rows = Path(folder) / "rows.csv"
+        source.execute(
+            f"COPY (SELECT {columns} FROM {source_name or name}) TO {literal(str(rows))} "
+            f"(FORMAT csv, HEADER false, NULLSTR '{_NULL}')"
+        )
+        # frozen rows are seen by transactions that began before: a table that is suddenly theirs
+        # by name would else be empty for them
+        with rows.open("rb") as file:
+            cursor.copy_expert(
+                f"COPY {name} ({columns}) FROM STDIN (FORMAT csv, NULL '{_NULL}', FREEZE)", file
+            )
+
+
+def _comment(cursor: "pg_cursor", table: Table, kind: str) -> None:
+    comment = f"{table.description} Grain: {table.grain}."
+    cursor.execute(f"COMMENT ON {kind} {table.full_name} IS %s", [comment])
+    for column in _public(table):
+        name = f"{table.full_name}.{column.name}"
+        cursor.execute(f"COMMENT ON COLUMN {name} IS %s", [column.description])
+
+
+def _public(table: Table) -> Iterator[Column]:
+    return (column for column in table.columns if not column.private)
+
+
+def _not_dropped(cursor: "pg_cursor") -> Iterator[str]:
+    """Drop former releases, and tell those that cannot be."""
+    import psycopg2.errors as refusals
+
+    cursor.execute("SET lock_timeout = '1s'")
+    cursor.execute(
+        "SELECT nspname FROM pg_namespace WHERE nspname ~ %s", [f"^{MARTS}_2[0-9]{{7}}t"]
+    )
+    for (schema,) in cursor.fetchall():
+        cursor.execute(
+            "SELECT format('%%s %%I.%%I', CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, "
+            "nspname, relname) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+            "WHERE nspname = %s AND relkind IN ('r', 'v') ORDER BY relkind DESC",
+            [schema],
+        )
+        drops = [f"DROP {named}" for (named,) in cursor.fetchall()]
+        try:
+            # not CASCADE, which would take what others have made upon it
+            cursor.execute("; ".join(["BEGIN", *drops, f'DROP SCHEMA "{schema}"', "COMMIT"]))
+        except (refusals.LockNotAvailable, refusals.DependentObjectsStillExist):
+            cursor.execute("ROLLBACK")
+            yield str(schema)
