@@ -1,5 +1,5 @@
--- A PostgreSQL role for each location and one for people, for a lake: run it once, in the new
--- database, as its owner, and then give each role a password:
+-- A PostgreSQL role for each location and one for people, for a lake or for a release in tables: run
+-- it once, in the new database, as its owner, and then give each role a password:
 --
 --     psql -d birds -f deploy/lake_roles.sql
 --     psql -d birds -c "ALTER ROLE databox_ingestion PASSWORD '…'"
@@ -29,7 +29,8 @@ CREATE POLICY forget_own ON databox.handover FOR DELETE
     USING ('databox_' || location = current_user
            OR (location = 'release' AND current_user = 'databox_quality'));
 
--- each makes the schema of its own catalog; the release has the schema public
+-- each makes the schema of its own catalog, and quality that of released tables, which it lets
+-- databox_reader read; a released lake has the schema public
 DO $$ BEGIN
     EXECUTE format('GRANT CREATE ON DATABASE %I TO databox_ingestion, databox_transform, '
                    'databox_quality', current_database());

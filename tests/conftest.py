@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 import pytest
+import requests
+from moto.server import ThreadedMotoServer
 from plant import Plant, environment, warehouse
 from postgres import Postgres, running_postgres
 
@@ -56,3 +58,16 @@ def postgres() -> Iterator[Postgres]:
     """A PostgreSQL server; a test makes databases of its own in it."""
     with running_postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The address of a server that speaks S3 and has the bucket `birds`."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        url = "http://{}:{}".format(*server.get_host_and_port())
+        requests.put(f"{url}/birds", timeout=10).raise_for_status()
+        yield url
+    finally:
+        server.stop()

@@ -23,20 +23,42 @@ CREATE VIEW IF NOT EXISTS ebird_raw.birds (obs_date, seen) AS
     SELECT obs_date, seen FROM ingestion.stored.birds;
 CREATE TABLE IF NOT EXISTS stored.notes (id INTEGER PRIMARY KEY, note VARCHAR);
 """
+S3_KEYS = {
+    "AWS_ACCESS_KEY_ID": "databox",
+    "AWS_SECRET_ACCESS_KEY": "hunter2-of-s3",
+    "AWS_REGION": "us-east-1",
+}
 COUNT = "SELECT count(*) FROM ingestion.ebird_raw.birds"
 
 
-def lake_settings(postgres: Postgres, database: str, folder: Path) -> Settings:
-    url = postgres.url(database).removeprefix("postgresql://")
+def lake_settings(postgres: Postgres, data: str, folder: Path, s3: str | None = None) -> Settings:
+    url = postgres.url(postgres.new_database()).removeprefix("postgresql://")
     return Settings(
-        database_url=f"ducklake:postgres://{url}?data_path={folder}/lake",
+        database_url=f"ducklake:postgres://{url}?data_path={data}",
         database_dir=folder / "machine",
+        aws_endpoint_url=s3,
     )
 
 
 @pytest.fixture
 def settings(postgres: Postgres, tmp_path: Path) -> Settings:
-    return lake_settings(postgres, postgres.new_database(), tmp_path)
+    return lake_settings(postgres, f"{tmp_path}/lake", tmp_path)
+
+
+@pytest.fixture(params=["folder", "s3"])
+def any_settings(
+    request: pytest.FixtureRequest,
+    postgres: Postgres,
+    tmp_path: Path,
+    s3: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Settings:
+    """A lake in each kind of storage."""
+    for name, value in S3_KEYS.items():
+        monkeypatch.setenv(name, value)
+    if request.param == "folder":
+        return lake_settings(postgres, f"{tmp_path}/lake", tmp_path)
+    return lake_settings(postgres, f"s3://birds/{tmp_path.name}", tmp_path, s3)
 
 
 def publish(settings: Settings, sql: str) -> Snapshot:
@@ -57,45 +79,52 @@ def ask(snapshot: Snapshot, sql: str = COUNT) -> list[tuple[Any, ...]]:
         return connection.execute(sql).fetchall()
 
 
-def files(settings: Settings) -> set[Path]:
+def files(settings: Settings) -> dict[str, int]:
+    """Each file of the lake's data, and how many rows it has."""
     assert settings.lake is not None
-    return set(settings.lake.data.rglob("*.parquet"))
+    with duckdb.connect() as connection:
+        settings.lake.introduce(connection)
+        data = f"{settings.lake.data}/**/*.parquet"
+        found = connection.execute(
+            f"SELECT file_name, num_rows FROM parquet_file_metadata('{data}')"
+        )
+        return dict(found.fetchall())
 
 
 def test_a_reader_sees_one_version_whatever_is_published_meanwhile_and_it_goes_when_nobody_reads(
-    settings: Settings,
+    any_settings: Settings,
 ) -> None:
-    first = publish(settings, birds("2026-11-20", 3))
-    with reading(settings, "ingestion") as held:
+    first = publish(any_settings, birds("2026-11-20", 3))
+    with reading(any_settings, "ingestion") as held:
         assert held == first
         held.check_readable("ebird_raw")
         for rows in range(4, 4 + KEEP):
-            publish(settings, birds("2026-11-20", rows))
+            publish(any_settings, birds("2026-11-20", rows))
         assert ask(held) == [(3,)]
-        with reading(settings, "ingestion", held.id) as again:
+        with reading(any_settings, "ingestion", held.id) as again:
             assert ask(again) == [(3,)]
-    with reading(settings, "ingestion") as newest:
+    with reading(any_settings, "ingestion") as newest:
         assert ask(newest) == [(3 + KEEP,)]
-    publish(settings, birds("2026-11-20", 1))
+    publish(any_settings, birds("2026-11-20", 1))
     with (
         pytest.raises(SnapshotError, match="no snapshot 1 any more"),
-        reading(settings, "ingestion", first.id),
+        reading(any_settings, "ingestion", first.id),
     ):
         pass
     # each held one file of the birds, and what no snapshot needs is deleted
-    assert len(files(settings)) == KEEP
+    assert len(files(any_settings)) == KEEP
 
 
 def test_only_the_days_that_differ_are_written_and_nothing_if_none_does(
-    settings: Settings,
+    any_settings: Settings,
 ) -> None:
-    publish(settings, birds("2026-11-20", 3) + birds("2026-11-21", 5))
-    before = files(settings)
-    publish(settings, birds("2026-11-21", 5))
-    assert files(settings) == before
-    publish(settings, birds("2026-11-22", 7))
-    (new,) = files(settings) - before
-    assert duckdb.execute(f"SELECT count(*) FROM '{new}'").fetchall() == [(7,)]
+    publish(any_settings, birds("2026-11-20", 3) + birds("2026-11-21", 5))
+    before = files(any_settings)
+    publish(any_settings, birds("2026-11-21", 5))
+    assert files(any_settings) == before
+    publish(any_settings, birds("2026-11-22", 7))
+    after = files(any_settings)
+    assert [after[new] for new in after.keys() - before] == [7]
 
 
 def test_tables_and_views_follow_the_working_file_in_shape_and_comment(
@@ -169,12 +198,22 @@ def test_a_lake_that_cannot_be_reached_is_said_at_once_in_one_sentence_without_t
     assert wrong == "database" or "hunter2" not in str(caught.value)
 
 
+def test_storage_that_has_no_keys_is_said_in_a_sentence(
+    postgres: Postgres, tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in S3_KEYS:
+        monkeypatch.delenv(name, raising=False)
+    settings = lake_settings(postgres, "s3://birds/keyless", tmp_path, s3)
+    with pytest.raises(LakeError, match=r"^DATABASE_URL: no keys for S3 were found; .*KEY_ID"):
+        publish(settings, birds("2026-11-20", 3))
+
+
 def test_the_password_is_in_no_text_and_no_file(settings: Settings) -> None:
     snapshot = publish(settings, birds("2026-11-20", 3))
     lake = settings.lake
     assert lake is not None
     assert lake.password not in f"{settings!r}{snapshot!r}{snapshot.attach_sql}"
-    kept = [path for path in lake.data.parent.rglob("*") if path.is_file()]
+    kept = [path for path in Path(lake.data).parent.rglob("*") if path.is_file()]
     assert kept
     assert not [path for path in kept if lake.password.encode() in path.read_bytes()]
 

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from plant import READ_DATE, environment, warehouse
 from postgres import Postgres
+from test_lake import S3_KEYS
 
 from databox_shared.contracts import MARTS, contract
 from databox_shared.days import DAYS_TAG, READ_DATE_TAG
@@ -48,12 +49,12 @@ def released_file() -> Released:
         return {t: connection.execute(f"FROM {t} ORDER BY ALL").fetchall() for t in TABLES}
 
 
-def released_in_lake(postgres: Postgres, database: str) -> Released:
-    """As a person asks it, who knows nothing but the database and a password."""
+def released_in_lake(url: str, s3: str) -> Released:
+    """As a person asks it, who knows nothing but the database, a password and keys of S3."""
     with duckdb.connect() as connection:
-        parse_lake(postgres.url(database), Path()).introduce(connection)
+        parse_lake(url, Path(), s3).introduce(connection)
         connection.execute(
-            f"ATTACH 'ducklake:postgres:{postgres.url(database)}' AS birds (READ_ONLY)"
+            f"ATTACH 'ducklake:postgres:{url.partition('?')[0]}' AS birds (READ_ONLY)"
         )
         return {t: connection.execute(f"FROM birds.{t} ORDER BY ALL").fetchall() for t in TABLES}
 
@@ -70,29 +71,32 @@ def _sorted(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 
 def test_a_lake_and_postgresql_release_the_rows_that_a_file_does(
-    postgres: Postgres, tmp_path: Path
+    postgres: Postgres, s3: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "file"
     with running_sandbox() as sandbox:
-        own = {"EBIRD_API_URL": sandbox.url}
+        own = {"EBIRD_API_URL": sandbox.url, "AWS_ENDPOINT_URL": s3, **S3_KEYS}
         with environment(**(warehouse(file) | own)):
             run_chain()
             expected = released_file()
         assert len(expected["ebird.region_daily_totals"]) == 2
-        for scheme in ("ducklake:postgres", "postgresql"):
+        for scheme, data in (
+            ("ducklake:postgres", "?data_path=s3://birds/lake"),
+            ("postgresql", ""),
+        ):
             machine, database = tmp_path / scheme.replace(":", "-"), postgres.new_database()
             # what the API says is read once: an answer carries the time at which it was read
             landing = Path(".databox/ingestion/landing")
             shutil.copytree(file / landing, machine / landing)
-            own["DATABASE_URL"] = postgres.url(database).replace("postgresql", scheme)
+            own["DATABASE_URL"] = postgres.url(database).replace("postgresql", scheme) + data
             own["DATABASE_DIR"] = str(machine)
             with environment(**(warehouse(machine) | own)):
                 run_chain()
                 assert released_file() == expected
+                if scheme == "postgresql":
+                    assert released_in_postgres(postgres, database) == {
+                        table: _sorted(rows) for table, rows in expected.items()
+                    }
+                else:
+                    assert released_in_lake(f"{postgres.url(database)}{data}", s3) == expected
             assert not list(machine.glob(".databox/*/snapshots")), "handed over in a file"
-            if scheme == "postgresql":
-                assert released_in_postgres(postgres, database) == {
-                    table: _sorted(rows) for table, rows in expected.items()
-                }
-            else:
-                assert released_in_lake(postgres, database) == expected

@@ -25,7 +25,9 @@ CONNECT_SECONDS = 5
 SCHEME = "ducklake:"
 POSTGRES = ("postgresql", "postgres")
 _EXAMPLE = "ducklake:postgres://user:password@host:5432/database"
+S3 = "s3://"
 _EXTENSIONS = ("ducklake", "postgres_scanner")
+_S3_EXTENSIONS = ("httpfs", "aws")
 _SECRET = "databox_catalog"  # noqa: S105  the name of DuckDB's secret
 
 
@@ -35,14 +37,19 @@ class LakeError(Exception):
 
 @dataclass(frozen=True)
 class Lake:
-    """The catalogs' database and the folder of the data."""
+    """The catalogs' database, and where the data is: a folder, or `s3://bucket/prefix`.
+
+    `s3_endpoint` is the address of a storage that speaks S3 and is not Amazon's. The keys of S3
+    are found where Amazon's own tools look for them.
+    """
 
     host: str
     port: int
     database: str
     user: str
-    data: Path
+    data: str
     password: str = field(repr=False)
+    s3_endpoint: str | None = None
 
     def session(self) -> pg_connection:
         """A connection to PostgreSQL, each statement of which is a transaction of its own.
@@ -81,7 +88,7 @@ class Lake:
         alias: str,
         *,
         version: int | None = None,
-        new_in: Path | None = None,
+        new_in: str | None = None,
     ) -> None:
         """Attach an owner's lake under a name: to write it, or to read one version of it.
 
@@ -112,17 +119,38 @@ class Lake:
         return f"ATTACH {_quoted(f'ducklake:postgres:{where}')} AS {alias} ({options});"
 
     def introduce(self, connection: DuckDBPyConnection) -> None:
-        """Give a connection what it needs for lakes: the extensions, and the password."""
+        """Give a connection what it needs for lakes: the extensions, the password, keys of S3."""
         known = "SELECT 1 FROM duckdb_secrets() WHERE name = "
         if connection.execute(f"{known}'{_SECRET}'").fetchone():
             return
-        for name in _EXTENSIONS:
+        in_s3 = self.data.startswith(S3)
+        for name in (*_EXTENSIONS, *(_S3_EXTENSIONS if in_s3 else ())):
             connection.execute(f"LOAD {_quoted(str(_extension(name)))}")
+        if in_s3:
+            self._find_keys(connection)
         connection.execute(
             f"CREATE SECRET {_SECRET} (TYPE postgres, HOST {_quoted(self.host)}, PORT {self.port}, "
             f"USER {_quoted(self.user)}, PASSWORD {_quoted(self.password)}, "
             f"DATABASE {_quoted(self.database)})"
         )
+
+    def _find_keys(self, connection: DuckDBPyConnection) -> None:
+        import duckdb
+
+        options = ["TYPE s3", "PROVIDER credential_chain"]
+        if self.s3_endpoint is not None:
+            url = urlsplit(self.s3_endpoint)
+            options += [f"ENDPOINT {_quoted(url.netloc)}", f"USE_SSL {url.scheme == 'https'}"]
+            # a bucket is a host of its own only at Amazon
+            options += ["URL_STYLE 'path'"]
+        try:
+            connection.execute(f"CREATE SECRET databox_s3 ({', '.join(options)})")
+        except duckdb.Error:
+            msg = (
+                "DATABASE_URL: no keys for S3 were found; set AWS_ACCESS_KEY_ID, "
+                "AWS_SECRET_ACCESS_KEY and AWS_REGION, or run with a role that has them"
+            )
+            raise LakeError(msg) from None
 
     @staticmethod
     def _where(owner: str) -> list[str]:
@@ -138,7 +166,7 @@ def schema_of(owner: str) -> str:
     return "public" if owner == RELEASE else f"databox_{owner}"
 
 
-def parse_lake(url: str, folder: Path) -> Lake:
+def parse_lake(url: str, folder: Path, s3_endpoint: str | None = None) -> Lake:
     """Read `ducklake:postgres://user:password@host:port/database?data_path=/folder`.
 
     The same without `ducklake:` says where the locations' lakes are, if the release is in none.
@@ -161,10 +189,10 @@ def parse_lake(url: str, folder: Path) -> Lake:
     options = dict(parse_qsl(parts.query))
     data = options.pop("data_path", "")
     if options:
-        msg = "a lake's URL has one option, data_path, the absolute path of the folder of its data"
+        msg = "a lake's URL has one option, data_path, where its data is"
         raise ValueError(msg)
-    if "://" in data or (data and not Path(data).is_absolute()):
-        msg = "data_path is the absolute path of a folder; other storage is not supported yet"
+    if data and not data.startswith(("/", S3)):
+        msg = "data_path is the absolute path of a folder, or s3://bucket/prefix"
         raise ValueError(msg)
     return Lake(
         host=parts.hostname,
@@ -172,7 +200,8 @@ def parse_lake(url: str, folder: Path) -> Lake:
         database=database,
         user=unquote(parts.username),
         password=unquote(parts.password or ""),
-        data=Path(data) if data else folder / "lake",
+        data=data.rstrip("/") or str(folder / "lake"),
+        s3_endpoint=s3_endpoint,
     )
 
 

@@ -98,7 +98,7 @@ class LakeWriter(Writer):
             self._lake.attach(self._connection, self.location, _ALIAS, new_in=self._folder_if_new())
             yield
 
-    def _folder_if_new(self) -> Path | None:
+    def _folder_if_new(self) -> str | None:
         """A folder for the data of a lake that is not there yet.
 
         No other lake has it, whatever else is in the folder: what belongs to no version of this
@@ -107,7 +107,7 @@ class LakeWriter(Writer):
         catalog = f"{schema_of(self.location)}.ducklake_metadata"
         if execute(self._session, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", catalog):
             return None
-        return self._lake.data / f"{self.location}-{secrets.token_hex(4)}"
+        return f"{self._lake.data}/{self.location}-{secrets.token_hex(4)}"
 
     def _hand_over(self, snapshot: Snapshot) -> Snapshot:
         from databox_shared.lake_mirror import mirror

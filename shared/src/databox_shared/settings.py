@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     # not in any text of the settings: it may hold a password
     database_url: Annotated[str, Field(repr=False, exclude=True)] = "duckdb:///data/databox.duckdb"
     database_dir: Path = Path("data")
+    aws_endpoint_url: str | None = None
     dlt_data_dir: Path = Path("data/.databox/dlt")
     ebird_api_token: SecretStr | None = None
     ebird_api_url: str | None = None
@@ -95,7 +96,7 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return value
 
-    @field_validator("ebird_api_url")
+    @field_validator("ebird_api_url", "aws_endpoint_url")
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
         if value is None:
@@ -105,7 +106,7 @@ class Settings(BaseSettings):
             msg = "it must start with http:// or https:// and name a host"
             raise ValueError(msg)
         if "key=" in url.query or url.username or url.password:
-            msg = "it must not carry a key; put the key into EBIRD_API_TOKEN"
+            msg = "it must not carry a key; keys have variables of their own"
             raise ValueError(msg)
         return value.rstrip("/")
 
@@ -140,7 +141,7 @@ class Settings(BaseSettings):
         """Where the locations' lakes are, None if everything is in files."""
         if urlsplit(self.database_url).scheme == "duckdb":
             return None
-        return parse_lake(self.database_url, self.release_path.parent)
+        return parse_lake(self.database_url, self.release_path.parent, self.aws_endpoint_url)
 
     @cached_property
     def release_in_postgres(self) -> bool:
