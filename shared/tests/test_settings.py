@@ -68,6 +68,7 @@ def test_a_bad_value_stops_the_start_and_names_the_variable_but_no_secret(
     with pytest.raises(SettingsError, match=f"^{variable}: ") as caught:
         load_settings()
     assert "hunter2" not in str(caught.value)
+    assert "Input should" not in str(caught.value), "a library's words"
 
 
 def test_regions_are_read_in_any_case_once_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:

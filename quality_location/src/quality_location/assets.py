@@ -22,13 +22,14 @@ from databox_shared.edges import TRANSFORM_TO_QUALITY
 from databox_shared.handoff import begin
 from databox_shared.settings import Settings, load_settings
 from databox_shared.snapshots import writing
+from databox_shared.together import log_together
 from quality_location.by_day import DayReports, days_to_report
 from quality_location.checks import Check, RowCheck, checked_tables, contract_checks
 from quality_location.domain import domain_checks
 from quality_location.evaluate import Outcome, broken_tables, evaluate_table
 from quality_location.evidence import (
     Run,
-    check_result,
+    check_evaluation,
     release_metadata,
     source_in_words,
     status,
@@ -130,7 +131,7 @@ def _spec(check: Check) -> dg.AssetCheckSpec:
 )
 def data_quality(
     context: dg.AssetCheckExecutionContext, duckdb: DuckDBResource
-) -> Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation]:
+) -> Iterator[dg.AssetCheckResult | dg.Output[None]]:
     """Check everything, then release or withhold."""
     begin(context, TRANSFORM_TO_QUALITY)
     settings = load_settings()
@@ -152,12 +153,15 @@ def data_quality(
         for table, found in _evaluated(connection, now):
             outcomes += found
             _log_table(context, table.full_name, found)
+            evaluations: list[dg.AssetCheckEvaluation] = []
             for outcome in found:
-                result = check_result(outcome, held)
+                whole = check_evaluation(outcome, held, reports.target(table.asset_key))
                 before = failed_before.get(outcome.check.key, [])
                 reported = days_to_report(outcome, days, before, now.date())
-                yield from reports.evaluations(outcome, reported, result)
-                yield result
+                evaluations += [*reports.evaluations(outcome, reported, whole), whole]
+            log_together(context, evaluations)
+            for outcome in found:
+                yield dg.Output(None, _spec(outcome.check).get_python_identifier())
         run = Run(context.run.run_id, now, held, outcomes, why_withheld(outcomes, CHECKS))
         release = _release(context, connection, settings, run)
         metadata = release_metadata(connection, settings, run, release)

@@ -53,12 +53,12 @@ class DayReports:
 
     instance: dg.DagsterInstance
     held: Held
-    _targets: dict[tuple[dg.AssetKey, date], Target | None] = field(
-        default_factory=dict[tuple[dg.AssetKey, date], Target | None]
+    _targets: dict[tuple[dg.AssetKey, date | None], Target | None] = field(
+        default_factory=dict[tuple[dg.AssetKey, date | None], Target | None]
     )
 
     def evaluations(
-        self, outcome: Outcome, days: Sequence[date], whole: dg.AssetCheckResult
+        self, outcome: Outcome, days: Sequence[date], whole: dg.AssetCheckEvaluation
     ) -> Iterator[dg.AssetCheckEvaluation]:
         """One evaluation for each of these days, in their order.
 
@@ -74,7 +74,7 @@ class DayReports:
                 severity=severity(outcome),
                 description=whole.description if day == days[-1] else None,
                 partition=day.isoformat(),
-                target_materialization_data=self._target(key.asset_key, day),
+                target_materialization_data=self.target(key.asset_key, day),
                 metadata={
                     **(whole.metadata if day == days[-1] else {}),
                     "failing_rows": failing,
@@ -82,20 +82,24 @@ class DayReports:
                 },
             )
 
-    def _target(self, key: dg.AssetKey, day: date) -> Target | None:
+    def target(self, key: dg.AssetKey, day: date | None = None) -> Target | None:
+        """What was last materialized of a table, or of a day of it, as Dagster wants it named."""
         if (key, day) not in self._targets:
             self._targets[key, day] = self._find_target(key, day)
         return self._targets[key, day]
 
-    def _find_target(self, key: dg.AssetKey, day: date) -> Target | None:
+    def _find_target(self, key: dg.AssetKey, day: date | None) -> Target | None:
+        partitions = None if day is None else [day.isoformat()]
         newest = self.instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=key, asset_partitions=[day.isoformat()]), limit=1
+            dg.AssetRecordsFilter(asset_key=key, asset_partitions=partitions), limit=1
         ).records
         for record in newest:
             said = record.asset_materialization
             snapshot = said.metadata.get("databox/snapshot_id") if said else None
             # a newer one is not in the snapshot that was checked: its day waits for its own check
-            if snapshot is not None and int(str(snapshot.value)) <= self._snapshot_id(key):
+            if day is None or (
+                snapshot is not None and int(str(snapshot.value)) <= self._snapshot_id(key)
+            ):
                 return Target(
                     run_id=record.run_id, storage_id=record.storage_id, timestamp=record.timestamp
                 )

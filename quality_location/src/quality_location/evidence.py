@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData as Target,
+)
 
 from databox_shared.contracts import MARTS, Table, contract
 from databox_shared.plots import Bar, columns, rows
@@ -56,8 +59,13 @@ class Run:
         )
 
 
-def check_result(outcome: Outcome, held: Held) -> dg.AssetCheckResult:
-    """One check, with what a person needs to look into it."""
+def check_evaluation(
+    outcome: Outcome, held: Held, target: Target | None
+) -> dg.AssetCheckEvaluation:
+    """One check of all days, with what a person needs to look into it.
+
+    Not an `AssetCheckResult`, for each of which Dagster asks again what was materialized last.
+    """
     metadata: dict[str, dg.MetadataValue] = {
         "failing_rows": dg.MetadataValue.int(outcome.failing_rows),
         "query": dg.MetadataValue.md(f"```sql\n{held.query_for_people(outcome.query)}\n```"),
@@ -71,12 +79,13 @@ def check_result(outcome: Outcome, held: Held) -> dg.AssetCheckResult:
         newest = list(by_day.items())[-DAYS_PLOTTED:]
         bars = [Bar(day, count, bad=True) for day, count in newest]
         metadata["failing_by_day_plot"] = dg.MetadataValue.md(columns("Failing rows by day", bars))
-    return dg.AssetCheckResult(
+    return dg.AssetCheckEvaluation(
         passed=outcome.passed,
         asset_key=outcome.check.table.asset_key,
         check_name=outcome.check.name,
         severity=severity(outcome),
         description=outcome.reason,
+        target_materialization_data=target,
         metadata=metadata,
     )
 

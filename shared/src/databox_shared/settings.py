@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     ebird_schedule_timezone: str = "UTC"
     ebird_schedule_paused: bool = False
     ebird_reread: Annotated[tuple[int, ...], NoDecode] = (1, 2, 3, 7, 14, 30)
-    ebird_daily_call_limit: Annotated[int, Field(gt=0)] | None = None
+    ebird_daily_call_limit: int | None = None
     deploy_dir: Path = Path("deployed")
     alert_webhook_url: SecretStr | None = None
     alert_email: str | None = None
@@ -76,6 +76,14 @@ class Settings(BaseSettings):
             msg = f"{value!r} is not a list of ages in days such as 1,2,3,7,14,30"
             raise ValueError(msg)
         return tuple(sorted({int(age) for age in ages}))
+
+    @field_validator("ebird_daily_call_limit", mode="before")
+    @classmethod
+    def _number_of_calls(cls, value: object) -> object:
+        if isinstance(value, str) and not (value.isdecimal() and int(value) > 0):
+            msg = f"{value!r} is not a number of calls above 0"
+            raise ValueError(msg)
+        return value
 
     @field_validator("database_url")
     @classmethod

@@ -17,7 +17,7 @@ AT_ONCE = 500
 
 
 def log_together(
-    context: dg.AssetExecutionContext,
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
     events: Iterable[dg.AssetMaterialization | dg.AssetCheckEvaluation],
 ) -> None:
     """Log what was made or checked, many at once.
@@ -30,7 +30,7 @@ def log_together(
         with _together(context.instance):
             for event in some:
                 # it takes check evaluations as well, which its type does not say
-                context.log_event(event)  # pyright: ignore[reportArgumentType]
+                context.op_execution_context.log_event(event)  # pyright: ignore[reportArgumentType]
 
 
 def _together(instance: dg.DagsterInstance) -> AbstractContextManager[None]:
