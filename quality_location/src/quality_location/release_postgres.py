@@ -46,7 +46,7 @@ def release_into_postgres(lake: Lake, release: Release, file: Path) -> list[str]
                 held = _held(cursor)
                 if held != release.manifest.id:
                     if held is not None:
-                        cursor.execute(f"ALTER SCHEMA {MARTS} RENAME TO {_former(held)}")
+                        cursor.execute(f"ALTER SCHEMA {MARTS} RENAME TO {_former(cursor, held)}")
                     _fill(cursor, source, release)
                 cursor.execute("COMMIT")
                 return list(_not_dropped(cursor))
@@ -62,11 +62,14 @@ def _held(cursor: "pg_cursor") -> str | None:
     if cursor.fetchall() == [(None,)]:
         return None
     cursor.execute(f"SELECT value FROM {MARTS}.{_ABOUT} WHERE item = 'release'")
-    return str(cursor.fetchall()[0][0])
+    rows = cursor.fetchall()
+    return str(rows[0][0]) if rows else None
 
 
-def _former(release_id: str) -> str:
-    return f"{MARTS}_{release_id.replace('-', '_').lower()}"
+def _former(cursor: "pg_cursor", release_id: str) -> str:
+    from psycopg2.extensions import quote_ident
+
+    return quote_ident(f"{MARTS}_{release_id.replace('-', '_').lower()}", cursor)
 
 
 def _fill(cursor: "pg_cursor", source: "DuckDBPyConnection", release: Release) -> None:
