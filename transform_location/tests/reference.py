@@ -10,7 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -59,14 +59,29 @@ class Visit:
         return {code: one.count for code, one in self.reports.items() if one.on_complete}
 
 
+@dataclass(frozen=True)
+class Poll:
+    """One poll of a region's notable reports, made at a time in UTC."""
+
+    region: str
+    at: datetime
+    reports: dict[str, Row]
+
+    def reaches(self, day: date) -> bool:
+        """Whether it has all reports of a local date: also where the day began 14 hours before
+        that of Greenwich, the whole of it is within the days that were asked for."""
+        began = datetime.combine(day, datetime.min.time()) - timedelta(hours=14)
+        return began >= self.at - timedelta(days=30)
+
+
 @dataclass
 class Reference:
     """Raw tables as lists of rows, and the marts as lists of tuples, sorted by their keys."""
 
     raw: dict[str, list[Row]]
     life_list: list[Row]
-    # what raw had of notable reports at each run, the oldest first: it keeps the last poll only
-    polls: list[list[Row]]
+    # every poll of notable reports that a run read, with what it found; raw has the last one only
+    polls: list[Poll]
 
     def __post_init__(self) -> None:
         newest = max(taxon["taxonomy_version"] for taxon in self.raw["taxa"])
@@ -394,24 +409,20 @@ class Reference:
             )
 
     def rarity_alerts(self) -> list[tuple[Any, ...]]:
-        known: dict[tuple[str, str], tuple[int, Row]] = {}
-        for number, poll in enumerate(self.polls):
-            known.update({(row["region_code"], row["obs_id"]): (number, row) for row in poll})
-        newest = {
-            region: number for number, poll in enumerate(self.polls) for region in regions(poll)
-        }
-        reaches = {
-            region: min(
-                row["obs_dt"].date() for row in self.polls[number] if row["region_code"] == region
-            )
-            for region, number in newest.items()
-        }
+        told: dict[tuple[str, str], Poll] = {}
+        for poll in sorted(self.polls, key=lambda poll: poll.at):
+            told |= {(poll.region, obs_id): poll for obs_id in poll.reports}
         birds: dict[tuple[str, str, str], list[tuple[Row, str]]] = defaultdict(list)
-        for number, row in known.values():
-            region, code = row["region_code"], self.species(row["species_code"])
+        for (region, obs_id), last in told.items():
+            row = last.reports[obs_id]
+            code = self.species(row["species_code"])
             if code is None or row["location_private"] or row["loc_id"] not in self.hotspots:
                 continue
-            has_gone = number < newest[region] and row["obs_dt"].date() > reaches[region]
+            day = row["obs_dt"].date()
+            has_gone = any(
+                poll.region == region and poll.at > last.at and poll.reaches(day)
+                for poll in self.polls
+            )
             birds[region, code, row["loc_id"]].append((row, state_of(row, has_gone=has_gone)))
         return sorted(
             (
@@ -489,10 +500,6 @@ def rank(copy: Row) -> tuple[bool, int]:
     return not copy["all_obs_reported"], int(copy["sub_id"][1:])
 
 
-def regions(rows: list[Row]) -> set[str]:
-    return {row["region_code"] for row in rows}
-
-
 def state_of(report: Row, *, has_gone: bool) -> str:
     """What is thought of one report: a poll that reaches back to it and lacks it withdraws it."""
     if has_gone or (report["obs_reviewed"] and not report["obs_valid"]):
@@ -501,15 +508,19 @@ def state_of(report: Row, *, has_gone: bool) -> str:
 
 
 def alert_of(day: list[tuple[Row, str]], all_days: list[tuple[Row, str]]) -> tuple[Any, ...]:
-    """The bird's state on a day, its first and last date that stand, its lists and observers."""
-    states = {state for _, state in day}
+    """The bird's state on a day, its first and last date that stand, its lists and observers.
+
+    Reports that stand make the state and are counted; if none does, those that once did.
+    """
+    left = [one for one in day if one[1] != "withdrawn"] or day
+    states = {state for _, state in left}
     standing = [row["obs_dt"].date() for row, state in all_days if state != "withdrawn"]
     return (
         next(state for state in ("confirmed", "unconfirmed", "withdrawn") if state in states),
         min(standing, default=None),
         max(standing, default=None),
-        len({row["sub_id"] for row, _ in day}),
-        len({row["user_display_name"] for row, _ in day}),
+        len({row["sub_id"] for row, _ in left}),
+        len({row["user_display_name"] for row, _ in left}),
     )
 
 

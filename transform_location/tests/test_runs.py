@@ -336,23 +336,29 @@ def test_a_notable_report_is_remembered_after_it_left_the_poll(
                 obs_valid=True,
                 polled_at=datetime.fromisoformat(at),
             )
-        # the oldest report says how far back the poll reaches
-        world.tables["notable_observations"][0]["obs_dt"] = datetime.fromisoformat(
-            "2026-11-10T08:00"
+        world.tables["notable_polls"] = []
+        world.add(
+            "notable_polls",
+            region_code="US-DC",
+            days_back=30,
+            polled_at=datetime.fromisoformat(at),
         )
         world.publish()
 
+    def states() -> dict[str, str]:
+        result = run(instance, "2026-11-21")
+        assert result.success, failure(result)
+        rows = published(settings)
+        assert [row[1] for row in rows["ebird_staging.notable_reports"]] == ["O1", "O2", "O3"]
+        return {row[1]: row[8] for row in rows["ebird.rarity_alerts"]}
+
     poll("2026-11-21T06:00", ("O1", "cangoo"), ("O2", "amecro"), ("O3", "amerob"))
-    assert run(instance, "2026-11-20").success
+    assert set(states().values()) == {"unconfirmed"}
     poll("2026-11-22T06:00", ("O1", "cangoo"), ("O3", "amerob"))
+    assert states() == {"amecro": "withdrawn", "amerob": "unconfirmed", "cangoo": "unconfirmed"}
 
-    result = run(instance, "2026-11-21")
-
-    assert result.success, failure(result)
-    rows = published(settings)
-    assert [row[1] for row in rows["ebird_staging.notable_reports"]] == ["O1", "O2", "O3"]
-    assert {(row[1], row[8]) for row in rows["ebird.rarity_alerts"]} == {
-        ("amecro", "withdrawn"),
-        ("amerob", "unconfirmed"),
-        ("cangoo", "unconfirmed"),
-    }
+    # an empty poll withdraws the others, and one that reaches back to none of them changes nothing
+    poll("2026-11-23T06:00")
+    assert set(states().values()) == {"withdrawn"}
+    poll("2026-12-25T06:00")
+    assert set(states().values()) == {"withdrawn"}
