@@ -489,6 +489,11 @@ class Reference:
             )
         return sorted(made, key=lambda row: row[:4])
 
+    def category(self, code: str) -> str:
+        """The kind of taxon that a code is in the newest taxonomy that has it."""
+        known = [taxon for taxon in self.raw["taxa"] if taxon["species_code"] == code]
+        return max(known, key=lambda taxon: taxon["taxonomy_version"])["category"]
+
     def spot(self, place: str) -> tuple[str, float, float]:
         """Name and coordinates of a hotspot."""
         row = self.hotspots[place]

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from databox_shared.contracts import MARTS, contract
+from databox_shared.contracts import MARTS, STAGING, contract
 from databox_shared.settings import Settings
 from transform_location.manifest import PROJECT
 
@@ -245,6 +245,10 @@ def assert_equal(
         assert want, mart
         for one, other in zip_longest(got, want):
             assert one == other, mart
+
+    got = {row[1]: row[5] for row in rows[f"{STAGING}.observations"]}
+    observations = world.tables["observations"]
+    assert got == {row["obs_id"]: reference.category(row["species_code"]) for row in observations}
 
 
 def test_every_mart_has_a_reference() -> None:

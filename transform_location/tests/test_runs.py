@@ -258,6 +258,7 @@ def test_a_failed_blocking_audit_names_itself_and_publishes_nothing(
     assert found.severity is dg.AssetCheckSeverity.ERROR
     assert found.metadata["bad_rows"].value == 1
     assert "HAVING" in str(found.metadata["query"].value)
+    assert found.metadata["examples"].value == "region_code US-DC, sub_id S1-2026-11-20"
 
     # the bad rows are in the working file, so a run for another day may not publish them either
     other = run(instance, "2026-11-21")
@@ -285,6 +286,25 @@ def test_a_failed_audit_that_does_not_block_is_a_warning(
     assert not found.passed
     assert found.severity is dg.AssetCheckSeverity.WARN
     assert found.metadata["bad_rows"].value == 1
+
+
+def test_a_code_of_a_life_list_that_no_taxonomy_has_is_a_warning_that_names_it(
+    world: RawWorld, instance: dg.DagsterInstance
+) -> None:
+    world.publish()
+
+    result = run(instance)
+
+    assert result.success, failure(result)
+    [found] = [
+        event
+        for event in result.get_asset_check_evaluations()
+        if event.check_name == "life_list_codes_are_known"
+    ]
+    assert not found.passed
+    assert found.severity is dg.AssetCheckSeverity.WARN
+    assert found.metadata["bad_rows"].value == 1
+    assert found.metadata["examples"].value == "person me, species_code houspa"
 
 
 def test_raw_under_another_major_version_of_its_contract_is_refused_before_anything_is_written(
