@@ -84,23 +84,36 @@ class Reference:
     polls: list[Poll]
 
     def __post_init__(self) -> None:
-        newest = max(taxon["taxonomy_version"] for taxon in self.raw["taxa"])
-        self.taxa = {
-            taxon["species_code"]: taxon
-            for taxon in self.raw["taxa"]
-            if taxon["taxonomy_version"] == newest
-        }
+        self.versions: dict[float, dict[str, Row]] = defaultdict(dict)
+        for taxon in sorted(self.raw["taxa"], key=lambda taxon: taxon["taxonomy_version"]):
+            self.versions[taxon["taxonomy_version"]][taxon["species_code"]] = taxon
+        self.taxa = self.versions[max(self.versions)]
         self.copies = list(self.raw.get("checklists", []))
         self.observations: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for row in self.raw.get("observations", []):
             self.observations[row["region_code"], row["sub_id"]].append(row)
         self.visits = self._visits()
-        self.hotspots = {row["loc_id"]: row for row in self.raw.get("hotspots", [])}
+        self.hotspots = self._hotspots()
         self.stats = {
             (row["region_code"], row["obs_date"]): row for row in self.raw.get("region_stats", [])
         }
         days = {(row["region_code"], row["obs_date"]) for row in self.copies} | set(self.stats)
         self.last_day = dict(sorted(days))
+
+    def _hotspots(self) -> dict[str, tuple[str, float, float]]:
+        """Name and coordinates of what is a hotspot today: the newest list has it, unless a
+        checklist that was read after the list says otherwise, of which the last read holds."""
+        listed = self.raw.get("hotspots", [])
+        read_at = {row["region_code"]: row["read_at"] for row in listed}
+        found = {row["loc_id"]: (row["loc_name"], row["lat"], row["lng"]) for row in listed}
+        for row in sorted(self.copies, key=lambda row: row["read_at"]):
+            if row["read_at"] <= read_at[row["region_code"]]:
+                continue
+            if not row["is_hotspot"]:
+                found.pop(row["loc_id"], None)
+            elif row["loc_id"] not in found:
+                found[row["loc_id"]] = row["loc_name"], row["latitude"], row["longitude"]
+        return found
 
     def _visits(self) -> list[Visit]:
         """Every checklist, the copies of a shared one together."""
@@ -130,9 +143,20 @@ class Reference:
         return {code: count for code, count in found.items() if count != 0}
 
     def species(self, code: str) -> str | None:
-        """The species that a taxon is of, None for one that is of no single species."""
-        taxon = self.taxa[code]
-        return code if taxon["category"] == "species" else taxon["report_as"]
+        """The species that a taxon is of, None for one that is of no single species.
+
+        A code that the newest taxonomy lacks is what became of it, version by version.
+        """
+        known = [version for version, taxa in self.versions.items() if code in taxa]
+        if not known:
+            return None
+        taxon: Row | None = self.versions[known[-1]][code]
+        for old, new in pairwise(version for version in self.versions if version >= known[-1]):
+            parts = parts_of(taxon, self.versions[old], self.versions[new])
+            taxon = successor(taxon, self.versions[new], parts)
+            if taxon is None:
+                return None
+        return rolled_up(taxon)
 
     def names(self, code: str) -> tuple[str, str]:
         """Common and scientific name."""
@@ -220,7 +244,7 @@ class Reference:
             seen = {
                 self.species(row["species_code"])
                 for row in self.life_list
-                if row["person"] == person and row["species_code"] in self.taxa
+                if row["person"] == person
             }
             wanted = {key: k for key, k in found.items() if key[2] not in seen}
             for (region, month, code), k in wanted.items():
@@ -434,11 +458,9 @@ class Reference:
         )
 
     def taxonomy_crosswalk(self) -> list[tuple[Any, ...]]:
-        versions: dict[float, dict[str, Row]] = defaultdict(dict)
-        for taxon in self.raw["taxa"]:
-            versions[taxon["taxonomy_version"]][taxon["species_code"]] = taxon
+        versions = self.versions
         made: list[tuple[Any, ...]] = []
-        for old, new in pairwise(sorted(versions)):
+        for old, new in pairwise(versions):
             for taxon in versions[old].values():
                 parts = parts_of(taxon, versions[old], versions[new])
                 became = successor(taxon, versions[new], parts)
@@ -496,8 +518,7 @@ class Reference:
 
     def spot(self, place: str) -> tuple[str, float, float]:
         """Name and coordinates of a hotspot."""
-        row = self.hotspots[place]
-        return row["loc_name"], row["lat"], row["lng"]
+        return self.hotspots[place]
 
 
 def rank(copy: Row) -> tuple[bool, int]:

@@ -15,7 +15,7 @@ from databox_shared.contracts import MARTS, STAGING, contract
 from databox_shared.settings import Settings
 from transform_location.manifest import PROJECT
 
-from .raw_world import RawWorld
+from .raw_world import NOON, RawWorld
 from .reference import Poll, Reference
 from .runs import failure, published, run
 
@@ -66,6 +66,7 @@ def generate(world: RawWorld, seed: int) -> RawWorld:
                 lat=38.0 + number,
                 lng=-77.0 - number,
             )
+    codes = birds(world)
     for number in range(160):
         day = FIRST + timedelta(days=dice.choice(DAYS))
         place = dice.randrange(5)
@@ -75,11 +76,11 @@ def generate(world: RawWorld, seed: int) -> RawWorld:
             day.isoformat(),
             {
                 bird: dice.choice(("0", "1", "2", "17", "X"))
-                for bird in dice.sample(BIRDS, dice.randrange(6))
+                for bird in dice.sample(codes, dice.randrange(6))
             },
             region_code=dice.choice(("US-DC", "US-DC", "US-MD")),
             loc_id=f"L{place}",
-            is_hotspot=place < 3,
+            **status(place, dice),
             group_id=dice.choice((None, f"G{dice.randrange(6)}")),
             all_obs_reported=dice.random() < 0.7,
             user_display_name=f"Observer {dice.randrange(5)}",
@@ -89,6 +90,23 @@ def generate(world: RawWorld, seed: int) -> RawWorld:
             num_observers=dice.choice((None, 1, 2, 10, 11)),
         )
     return world
+
+
+def birds(world: RawWorld) -> list[str]:
+    """Codes as they are met: mostly present ones, some that an older taxonomy had."""
+    superseded = {row["species_code"] for row in world.tables["taxa"]} - {*BIRDS}
+    return [*BIRDS, *sorted(superseded)]
+
+
+def status(place: int, dice: random.Random) -> dict[str, Any]:
+    """What a checklist says of its place: what it is today only if it was read after the list.
+
+    One of the list became somebody's home since, and one that is not on it a hotspot.
+    """
+    named = {"loc_name": f"Place {place}", "latitude": 38.0 + place, "longitude": -77.0 - place}
+    if place in (2, 3) and dice.random() < 0.5:
+        return named | {"is_hotspot": place == 3, "read_at": NOON + timedelta(hours=1)}
+    return named | {"is_hotspot": dice.random() < 0.5}
 
 
 def older_taxonomies(world: RawWorld, dice: random.Random) -> None:
@@ -165,14 +183,14 @@ def poll(world: RawWorld, dice: random.Random, number: int) -> list[Poll]:
     world.tables["notable_polls"] = []
     for region in REGIONS:
         world.add("notable_polls", region_code=region, days_back=30, polled_at=at)
-    facts = random.Random(0)
+    facts, codes = random.Random(0), birds(world)
     for report in range(60):
         day = FIRST + timedelta(days=facts.choice(DAYS[:6]))
         same = {
             "region_code": facts.choice(REGIONS),
             "obs_id": f"OBS{report}",
             "sub_id": f"S{facts.randrange(20)}",
-            "species_code": facts.choice(BIRDS),
+            "species_code": facts.choice(codes),
             "loc_id": f"L{facts.randrange(5)}",
             "location_private": facts.random() < 0.2,
             "user_display_name": f"Observer {facts.randrange(4)}",
