@@ -1,7 +1,7 @@
 """What the tables beside checklists and observations hold, against the world that was read."""
 
 from collections.abc import Generator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -204,7 +204,7 @@ def test_a_region_that_is_no_longer_asked_for_keeps_its_days_and_has_no_present(
 ) -> None:
     """What it was called and where it has hotspots is needed for as long as its days are there."""
     tables = (
-        "checklists", "hotspots", "species_lists", "regions",
+        "checklists", "hotspots", "species_lists", "regions", "notable_polls",
         "recent_observations", "notable_observations",
     )  # fmt: skip
 
@@ -225,3 +225,19 @@ def test_a_region_that_is_no_longer_asked_for_keeps_its_days_and_has_no_present(
     assert all("US-DC" in regions(table) for table in tables)
     # what is now in the one region, and the list of taxonomies
     assert world.requests() - before == 6 + 1
+
+
+@pytest.mark.usefixtures("world")
+def test_a_poll_that_found_nothing_notable_is_told_with_how_far_back_it_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or nobody could tell a report that vanished from one that was not asked for again."""
+    monkeypatch.setenv("EBIRD_REGIONS", "US-DC,CA-NS")
+    at = datetime(2026, 11, 23, 6, tzinfo=UTC)
+    engine = Engine(now=lambda: at)
+    engine.run(TODAY, [DAY])
+    found = "SELECT count(*) FROM ebird_raw.notable_observations WHERE region_code = 'CA-NS'"
+    assert engine.rows(found) == [(0,)]
+    assert engine.rows("FROM ebird_raw.notable_polls ORDER BY region_code") == [
+        (region, 30, at.replace(tzinfo=None)) for region in ("CA-NS", "US-DC")
+    ]

@@ -26,6 +26,7 @@ TAXA = {
     "rethaw3": ("form", "Buteo jamaicensis"),
     "x00004": ("hybrid", "Anas rubripes x platyrhynchos"),
     "y00632": ("slash", "Anas rubripes/platyrhynchos"),
+    "mallar9": ("form", "Anas nova"),
     "ducksp1": ("spuh", "Anatinae sp."),
     "norcar": ("species", "Cardinalis cardinalis"),
     "snoowl1": ("species", "Bubo scandiacus"),
@@ -125,6 +126,9 @@ def auk_unique(rows: Iterable[Row], *, checklists_only: bool = False) -> list[Ro
 
 def auk_rollup(rows: Iterable[Row]) -> list[Row]:
     """Taxa of no single species are dropped, others are of their species.
+
+    A domestic type is, too: the documentation says that it is dropped, but what auk's code goes by
+    is the scientific name. A form of no species, which auk keeps as it is, is not in the sample.
 
     "The observed counts are summed across any taxa that resolve to the same species"; with an X
     among them "the rolled up record will get an X as well".

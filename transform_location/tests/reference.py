@@ -10,7 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -59,33 +59,61 @@ class Visit:
         return {code: one.count for code, one in self.reports.items() if one.on_complete}
 
 
+@dataclass(frozen=True)
+class Poll:
+    """One poll of a region's notable reports, made at a time in UTC."""
+
+    region: str
+    at: datetime
+    reports: dict[str, Row]
+
+    def reaches(self, day: date) -> bool:
+        """Whether it has all reports of a local date: also where the day began 14 hours before
+        that of Greenwich, the whole of it is within the days that were asked for."""
+        began = datetime.combine(day, datetime.min.time()) - timedelta(hours=14)
+        return began >= self.at - timedelta(days=30)
+
+
 @dataclass
 class Reference:
     """Raw tables as lists of rows, and the marts as lists of tuples, sorted by their keys."""
 
     raw: dict[str, list[Row]]
     life_list: list[Row]
-    # what raw had of notable reports at each run, the oldest first: it keeps the last poll only
-    polls: list[list[Row]]
+    # every poll of notable reports that a run read, with what it found; raw has the last one only
+    polls: list[Poll]
 
     def __post_init__(self) -> None:
-        newest = max(taxon["taxonomy_version"] for taxon in self.raw["taxa"])
-        self.taxa = {
-            taxon["species_code"]: taxon
-            for taxon in self.raw["taxa"]
-            if taxon["taxonomy_version"] == newest
-        }
+        self.versions: dict[float, dict[str, Row]] = defaultdict(dict)
+        for taxon in sorted(self.raw["taxa"], key=lambda taxon: taxon["taxonomy_version"]):
+            self.versions[taxon["taxonomy_version"]][taxon["species_code"]] = taxon
+        self.taxa = self.versions[max(self.versions)]
         self.copies = list(self.raw.get("checklists", []))
         self.observations: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for row in self.raw.get("observations", []):
             self.observations[row["region_code"], row["sub_id"]].append(row)
         self.visits = self._visits()
-        self.hotspots = {row["loc_id"]: row for row in self.raw.get("hotspots", [])}
+        self.hotspots = self._hotspots()
         self.stats = {
             (row["region_code"], row["obs_date"]): row for row in self.raw.get("region_stats", [])
         }
         days = {(row["region_code"], row["obs_date"]) for row in self.copies} | set(self.stats)
         self.last_day = dict(sorted(days))
+
+    def _hotspots(self) -> dict[str, tuple[str, float, float]]:
+        """Name and coordinates of what is a hotspot today: the newest list has it, unless a
+        checklist that was read after the list says otherwise, of which the last read holds."""
+        listed = self.raw.get("hotspots", [])
+        read_at = {row["region_code"]: row["read_at"] for row in listed}
+        found = {row["loc_id"]: (row["loc_name"], row["lat"], row["lng"]) for row in listed}
+        for row in sorted(self.copies, key=lambda row: row["read_at"]):
+            if row["read_at"] <= read_at[row["region_code"]]:
+                continue
+            if not row["is_hotspot"]:
+                found.pop(row["loc_id"], None)
+            elif row["loc_id"] not in found:
+                found[row["loc_id"]] = row["loc_name"], row["latitude"], row["longitude"]
+        return found
 
     def _visits(self) -> list[Visit]:
         """Every checklist, the copies of a shared one together."""
@@ -115,9 +143,20 @@ class Reference:
         return {code: count for code, count in found.items() if count != 0}
 
     def species(self, code: str) -> str | None:
-        """The species that a taxon is of, None for one that is of no single species."""
-        taxon = self.taxa[code]
-        return code if taxon["category"] == "species" else taxon["report_as"]
+        """The species that a taxon is of, None for one that is of no single species.
+
+        A code that the newest taxonomy lacks is what became of it, version by version.
+        """
+        known = [version for version, taxa in self.versions.items() if code in taxa]
+        if not known:
+            return None
+        taxon: Row | None = self.versions[known[-1]][code]
+        for old, new in pairwise(version for version in self.versions if version >= known[-1]):
+            parts = parts_of(taxon, self.versions[old], self.versions[new])
+            taxon = successor(taxon, self.versions[new], parts)
+            if taxon is None:
+                return None
+        return rolled_up(taxon)
 
     def names(self, code: str) -> tuple[str, str]:
         """Common and scientific name."""
@@ -205,7 +244,7 @@ class Reference:
             seen = {
                 self.species(row["species_code"])
                 for row in self.life_list
-                if row["person"] == person and row["species_code"] in self.taxa
+                if row["person"] == person
             }
             wanted = {key: k for key, k in found.items() if key[2] not in seen}
             for (region, month, code), k in wanted.items():
@@ -394,24 +433,20 @@ class Reference:
             )
 
     def rarity_alerts(self) -> list[tuple[Any, ...]]:
-        known: dict[tuple[str, str], tuple[int, Row]] = {}
-        for number, poll in enumerate(self.polls):
-            known.update({(row["region_code"], row["obs_id"]): (number, row) for row in poll})
-        newest = {
-            region: number for number, poll in enumerate(self.polls) for region in regions(poll)
-        }
-        reaches = {
-            region: min(
-                row["obs_dt"].date() for row in self.polls[number] if row["region_code"] == region
-            )
-            for region, number in newest.items()
-        }
+        told: dict[tuple[str, str], Poll] = {}
+        for poll in sorted(self.polls, key=lambda poll: poll.at):
+            told |= {(poll.region, obs_id): poll for obs_id in poll.reports}
         birds: dict[tuple[str, str, str], list[tuple[Row, str]]] = defaultdict(list)
-        for number, row in known.values():
-            region, code = row["region_code"], self.species(row["species_code"])
+        for (region, obs_id), last in told.items():
+            row = last.reports[obs_id]
+            code = self.species(row["species_code"])
             if code is None or row["location_private"] or row["loc_id"] not in self.hotspots:
                 continue
-            has_gone = number < newest[region] and row["obs_dt"].date() > reaches[region]
+            day = row["obs_dt"].date()
+            has_gone = any(
+                poll.region == region and poll.at > last.at and poll.reaches(day)
+                for poll in self.polls
+            )
             birds[region, code, row["loc_id"]].append((row, state_of(row, has_gone=has_gone)))
         return sorted(
             (
@@ -423,11 +458,9 @@ class Reference:
         )
 
     def taxonomy_crosswalk(self) -> list[tuple[Any, ...]]:
-        versions: dict[float, dict[str, Row]] = defaultdict(dict)
-        for taxon in self.raw["taxa"]:
-            versions[taxon["taxonomy_version"]][taxon["species_code"]] = taxon
+        versions = self.versions
         made: list[tuple[Any, ...]] = []
-        for old, new in pairwise(sorted(versions)):
+        for old, new in pairwise(versions):
             for taxon in versions[old].values():
                 parts = parts_of(taxon, versions[old], versions[new])
                 became = successor(taxon, versions[new], parts)
@@ -478,19 +511,19 @@ class Reference:
             )
         return sorted(made, key=lambda row: row[:4])
 
+    def category(self, code: str) -> str:
+        """The kind of taxon that a code is in the newest taxonomy that has it."""
+        known = [taxon for taxon in self.raw["taxa"] if taxon["species_code"] == code]
+        return max(known, key=lambda taxon: taxon["taxonomy_version"])["category"]
+
     def spot(self, place: str) -> tuple[str, float, float]:
         """Name and coordinates of a hotspot."""
-        row = self.hotspots[place]
-        return row["loc_name"], row["lat"], row["lng"]
+        return self.hotspots[place]
 
 
 def rank(copy: Row) -> tuple[bool, int]:
     """The order of a shared checklist's copies: complete ones first, the lowest number first."""
     return not copy["all_obs_reported"], int(copy["sub_id"][1:])
-
-
-def regions(rows: list[Row]) -> set[str]:
-    return {row["region_code"] for row in rows}
 
 
 def state_of(report: Row, *, has_gone: bool) -> str:
@@ -501,15 +534,19 @@ def state_of(report: Row, *, has_gone: bool) -> str:
 
 
 def alert_of(day: list[tuple[Row, str]], all_days: list[tuple[Row, str]]) -> tuple[Any, ...]:
-    """The bird's state on a day, its first and last date that stand, its lists and observers."""
-    states = {state for _, state in day}
+    """The bird's state on a day, its first and last date that stand, its lists and observers.
+
+    Reports that stand make the state and are counted; if none does, those that once did.
+    """
+    left = [one for one in day if one[1] != "withdrawn"] or day
+    states = {state for _, state in left}
     standing = [row["obs_dt"].date() for row, state in all_days if state != "withdrawn"]
     return (
         next(state for state in ("confirmed", "unconfirmed", "withdrawn") if state in states),
         min(standing, default=None),
         max(standing, default=None),
-        len({row["sub_id"] for row, _ in day}),
-        len({row["user_display_name"] for row, _ in day}),
+        len({row["sub_id"] for row, _ in left}),
+        len({row["user_display_name"] for row, _ in left}),
     )
 
 

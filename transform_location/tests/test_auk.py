@@ -49,6 +49,7 @@ def rows(
             ("S10", "G1", {"norcar": "2"}),
             ("S20", "G2", {"myrwar": "3", "audwar": "2"}),
             ("S21", "G2", {"yerwar": "9"}),
+            ("S30", None, {"mallar2": "2", "mallar9": "7"}),
         ):
             world.checklist(sub_id, ODD_DAY, counts, group_id=group)
         world.publish()
@@ -155,13 +156,16 @@ def test_what_is_reported_at_all_is_what_auk_keeps_without_its_filter(
     }
 
 
-def test_where_auk_goes_by_text_or_by_the_first_form_numbers_and_sums_are_kept(
+def test_where_auk_does_otherwise_it_is_done_as_the_readme_says(
     rows: dict[str, list[tuple[object, ...]]],
 ) -> None:
-    """As the README says: S9 is lower than S10, and forms on a shared list are added up."""
+    """As the README says: S9 is lower than S10, and forms on a shared list are added up.
+
+    A domestic type alone is its species, and a form that is of no species is left out.
+    """
     got = {
         (sub_id, code): count
         for _, sub_id, code, day, _, count in rows["ebird.checklist_reports"]
         if str(day) == ODD_DAY
     }
-    assert got == {("S9", "norcar"): 1, ("S20", "yerwar"): 5}
+    assert got == {("S9", "norcar"): 1, ("S20", "yerwar"): 5, ("S30", "mallar3"): 2}

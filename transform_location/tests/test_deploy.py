@@ -37,9 +37,25 @@ def test_changed_code_is_deployed_once(settings: Settings, instance: dg.DagsterI
 
     note_deployed(settings.hidden_dir / "transform", "older")
 
+    assert deploy_key(instance) == deploy_key(instance)
+
+
+def deploy_key(instance: dg.DagsterInstance) -> str | None:
     said = sensor_says(instance)
     assert isinstance(said, dg.RunRequest)
-    assert said.run_key == f"deploy:older:{current_manifest().fingerprint}"
+    return said.run_key
+
+
+def test_code_that_was_rolled_back_and_comes_again_is_deployed_again(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    """Dagster starts no second run for a key, however long ago the first was."""
+    folder = settings.hidden_dir / "transform"
+    note_deployed(folder, "older")
+    first = deploy_key(instance)
+    note_deployed(folder, current_manifest().fingerprint)
+    note_deployed(folder, "older")
+    assert deploy_key(instance) != first
 
 
 def test_a_run_for_some_models_refuses_to_deploy_the_others(

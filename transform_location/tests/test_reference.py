@@ -11,12 +11,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from databox_shared.contracts import MARTS, contract
+from databox_shared.contracts import MARTS, STAGING, contract
 from databox_shared.settings import Settings
 from transform_location.manifest import PROJECT
 
-from .raw_world import RawWorld
-from .reference import Reference
+from .raw_world import NOON, RawWorld
+from .reference import Poll, Reference
 from .runs import failure, published, run
 
 # around the turn of a year and of months, weeks and quarters, some of them in two years
@@ -47,13 +47,15 @@ REGIONS = ("US-DC", "US-MD")
 
 
 def generate(world: RawWorld, seed: int) -> RawWorld:
-    """Checklists with every trap: groups whose copies differ, X, forms, odd places and effort."""
+    """Checklists with every trap: groups whose copies differ, X, forms, odd places and effort.
+
+    With all that stands beside them but notable reports, which are a matter of polls.
+    """
     dice = random.Random(seed)
     world.taxonomy()
     older_taxonomies(world, dice)
     states(world, dice)
     control_totals(world, dice)
-    world.tables["notable_observations"] = poll(world, dice, number=0)
     for number in range(3):
         for region in REGIONS:
             world.add(
@@ -64,6 +66,7 @@ def generate(world: RawWorld, seed: int) -> RawWorld:
                 lat=38.0 + number,
                 lng=-77.0 - number,
             )
+    codes = birds(world)
     for number in range(160):
         day = FIRST + timedelta(days=dice.choice(DAYS))
         place = dice.randrange(5)
@@ -73,11 +76,11 @@ def generate(world: RawWorld, seed: int) -> RawWorld:
             day.isoformat(),
             {
                 bird: dice.choice(("0", "1", "2", "17", "X"))
-                for bird in dice.sample(BIRDS, dice.randrange(6))
+                for bird in dice.sample(codes, dice.randrange(6))
             },
             region_code=dice.choice(("US-DC", "US-DC", "US-MD")),
             loc_id=f"L{place}",
-            is_hotspot=place < 3,
+            **status(place, dice),
             group_id=dice.choice((None, f"G{dice.randrange(6)}")),
             all_obs_reported=dice.random() < 0.7,
             user_display_name=f"Observer {dice.randrange(5)}",
@@ -87,6 +90,23 @@ def generate(world: RawWorld, seed: int) -> RawWorld:
             num_observers=dice.choice((None, 1, 2, 10, 11)),
         )
     return world
+
+
+def birds(world: RawWorld) -> list[str]:
+    """Codes as they are met: mostly present ones, some that an older taxonomy had."""
+    superseded = {row["species_code"] for row in world.tables["taxa"]} - {*BIRDS}
+    return [*BIRDS, *sorted(superseded)]
+
+
+def status(place: int, dice: random.Random) -> dict[str, Any]:
+    """What a checklist says of its place: what it is today only if it was read after the list.
+
+    One of the list became somebody's home since, and one that is not on it a hotspot.
+    """
+    named = {"loc_name": f"Place {place}", "latitude": 38.0 + place, "longitude": -77.0 - place}
+    if place in (2, 3) and dice.random() < 0.5:
+        return named | {"is_hotspot": place == 3, "read_at": NOON + timedelta(hours=1)}
+    return named | {"is_hotspot": dice.random() < 0.5}
 
 
 def older_taxonomies(world: RawWorld, dice: random.Random) -> None:
@@ -149,31 +169,48 @@ def control_totals(world: RawWorld, dice: random.Random) -> None:
             )
 
 
-def poll(world: RawWorld, dice: random.Random, number: int) -> list[dict[str, Any]]:
-    """Notable reports as one poll finds them: some are new, reviewed or gone since the last."""
+# as of the second, the first of the days of the reports are out of reach; as of the last, all are
+POLLED_AT = ("2025-01-10T06:00", "2025-01-20T06:00", "2025-01-29T11:00")
+
+
+def poll(world: RawWorld, dice: random.Random, number: int) -> list[Poll]:
+    """Notable reports as one poll finds them: some are new, reviewed or gone since the last.
+
+    The second poll of one region finds nothing.
+    """
+    at = datetime.fromisoformat(POLLED_AT[number])
     world.tables["notable_observations"] = []
-    facts = random.Random(0)
+    world.tables["notable_polls"] = []
+    for region in REGIONS:
+        world.add("notable_polls", region_code=region, days_back=30, polled_at=at)
+    facts, codes = random.Random(0), birds(world)
     for report in range(60):
         day = FIRST + timedelta(days=facts.choice(DAYS[:6]))
         same = {
             "region_code": facts.choice(REGIONS),
             "obs_id": f"OBS{report}",
             "sub_id": f"S{facts.randrange(20)}",
-            "species_code": facts.choice(BIRDS),
+            "species_code": facts.choice(codes),
             "loc_id": f"L{facts.randrange(5)}",
             "location_private": facts.random() < 0.2,
             "user_display_name": f"Observer {facts.randrange(4)}",
             "obs_dt": datetime.combine(day, datetime.min.time()),
         }
-        if dice.random() < 0.6:
+        is_reached = day >= at.date() - timedelta(days=30)
+        is_empty = (number, same["region_code"]) == (1, REGIONS[1])
+        if is_reached and not is_empty and dice.random() < 0.6:
             world.add(
                 "notable_observations",
                 **same,
                 obs_valid=dice.random() < 0.6,
                 obs_reviewed=dice.random() < 0.5,
-                polled_at=datetime.fromisoformat(f"2026-11-{20 + number}T06:00"),
+                polled_at=at,
             )
-    return world.tables["notable_observations"]
+    found = world.tables["notable_observations"]
+    return [
+        Poll(region, at, {row["obs_id"]: row for row in found if row["region_code"] == region})
+        for region in REGIONS
+    ]
 
 
 def life_list() -> list[dict[str, str]]:
@@ -186,10 +223,11 @@ def test_every_mart_equals_its_reference(
     settings: Settings, instance: dg.DagsterInstance, seed: int
 ) -> None:
     world = generate(RawWorld(settings), seed)
+    polls = poll(world, random.Random(seed), 0)
     world.publish()
     result = run(instance)
     assert result.success, failure(result)
-    assert_equal(published(settings), world, [world.tables["notable_observations"]])
+    assert_equal(published(settings), world, polls)
 
 
 def test_days_loaded_one_by_one_in_any_order_give_the_same(
@@ -201,11 +239,11 @@ def test_days_loaded_one_by_one_in_any_order_give_the_same(
     days = sorted({row["obs_date"] for name in by_day for row in whole.tables[name]})
     dice.shuffle(days)
     loaded: list[date] = []
-    polls: list[list[dict[str, Any]]] = []
+    polls: list[Poll] = []
     for number, part in enumerate((days[:4], days[4:8], days[8:])):
         loaded += part
         some = RawWorld(settings, {name: list(rows) for name, rows in whole.tables.items()})
-        polls.append(poll(some, dice, number))
+        polls += poll(some, dice, number)
         for name in by_day:
             some.tables[name] = [r for r in some.tables[name] if r["obs_date"] in loaded]
         some.publish()
@@ -216,7 +254,7 @@ def test_days_loaded_one_by_one_in_any_order_give_the_same(
 
 
 def assert_equal(
-    rows: dict[str, list[tuple[Any, ...]]], world: RawWorld, polls: list[list[dict[str, Any]]]
+    rows: dict[str, list[tuple[Any, ...]]], world: RawWorld, polls: list[Poll]
 ) -> None:
     """Every mart is its reference, floating point numbers to the last digit."""
     reference = Reference(world.tables, life_list(), polls)
@@ -225,6 +263,10 @@ def assert_equal(
         assert want, mart
         for one, other in zip_longest(got, want):
             assert one == other, mart
+
+    got = {row[1]: row[5] for row in rows[f"{STAGING}.observations"]}
+    observations = world.tables["observations"]
+    assert got == {row["obs_id"]: reference.category(row["species_code"]) for row in observations}
 
 
 def test_every_mart_has_a_reference() -> None:

@@ -258,6 +258,7 @@ def test_a_failed_blocking_audit_names_itself_and_publishes_nothing(
     assert found.severity is dg.AssetCheckSeverity.ERROR
     assert found.metadata["bad_rows"].value == 1
     assert "HAVING" in str(found.metadata["query"].value)
+    assert found.metadata["examples"].value == "region_code US-DC, sub_id S1-2026-11-20"
 
     # the bad rows are in the working file, so a run for another day may not publish them either
     other = run(instance, "2026-11-21")
@@ -285,6 +286,25 @@ def test_a_failed_audit_that_does_not_block_is_a_warning(
     assert not found.passed
     assert found.severity is dg.AssetCheckSeverity.WARN
     assert found.metadata["bad_rows"].value == 1
+
+
+def test_a_code_of_a_life_list_that_no_taxonomy_has_is_a_warning_that_names_it(
+    world: RawWorld, instance: dg.DagsterInstance
+) -> None:
+    world.publish()
+
+    result = run(instance)
+
+    assert result.success, failure(result)
+    [found] = [
+        event
+        for event in result.get_asset_check_evaluations()
+        if event.check_name == "life_list_codes_are_known"
+    ]
+    assert not found.passed
+    assert found.severity is dg.AssetCheckSeverity.WARN
+    assert found.metadata["bad_rows"].value == 1
+    assert found.metadata["examples"].value == "person me, species_code houspa"
 
 
 def test_raw_under_another_major_version_of_its_contract_is_refused_before_anything_is_written(
@@ -336,23 +356,29 @@ def test_a_notable_report_is_remembered_after_it_left_the_poll(
                 obs_valid=True,
                 polled_at=datetime.fromisoformat(at),
             )
-        # the oldest report says how far back the poll reaches
-        world.tables["notable_observations"][0]["obs_dt"] = datetime.fromisoformat(
-            "2026-11-10T08:00"
+        world.tables["notable_polls"] = []
+        world.add(
+            "notable_polls",
+            region_code="US-DC",
+            days_back=30,
+            polled_at=datetime.fromisoformat(at),
         )
         world.publish()
 
+    def states() -> dict[str, str]:
+        result = run(instance, "2026-11-21")
+        assert result.success, failure(result)
+        rows = published(settings)
+        assert [row[1] for row in rows["ebird_staging.notable_reports"]] == ["O1", "O2", "O3"]
+        return {row[1]: row[8] for row in rows["ebird.rarity_alerts"]}
+
     poll("2026-11-21T06:00", ("O1", "cangoo"), ("O2", "amecro"), ("O3", "amerob"))
-    assert run(instance, "2026-11-20").success
+    assert set(states().values()) == {"unconfirmed"}
     poll("2026-11-22T06:00", ("O1", "cangoo"), ("O3", "amerob"))
+    assert states() == {"amecro": "withdrawn", "amerob": "unconfirmed", "cangoo": "unconfirmed"}
 
-    result = run(instance, "2026-11-21")
-
-    assert result.success, failure(result)
-    rows = published(settings)
-    assert [row[1] for row in rows["ebird_staging.notable_reports"]] == ["O1", "O2", "O3"]
-    assert {(row[1], row[8]) for row in rows["ebird.rarity_alerts"]} == {
-        ("amecro", "withdrawn"),
-        ("amerob", "unconfirmed"),
-        ("cangoo", "unconfirmed"),
-    }
+    # an empty poll withdraws the others, and one that reaches back to none of them changes nothing
+    poll("2026-11-23T06:00")
+    assert set(states().values()) == {"withdrawn"}
+    poll("2026-12-25T06:00")
+    assert set(states().values()) == {"withdrawn"}

@@ -39,7 +39,7 @@ from transform_location.evaluation import (
     table_of,
 )
 from transform_location.time_zones import ZonedDuckDB
-from transform_location.warehouse import Silent
+from transform_location.warehouse import Silent, load_project
 
 MODELS = {
     "source": """
@@ -48,7 +48,7 @@ MODELS = {
         AUDIT (name some_rows); SELECT * FROM @this_model WHERE n < 0""",
     "daily": """
         MODEL (name birds.daily, kind INCREMENTAL_BY_TIME_RANGE (time_column day),
-               audits (no_tens, few (limit_n := 100)));
+               grain day, audits (no_tens, few (limit_n := 100)));
         SELECT @start_date::DATE AS day, {n}::BIGINT AS n, n AS source_n
         FROM birds.source;
         AUDIT (name no_tens); SELECT * FROM @this_model WHERE n = 10;
@@ -67,15 +67,31 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.write()
+        self.deploy()
+
+    def deploy(self) -> None:
+        """Make prod follow the files; `plan` is what that changed."""
         with_files = self.open(load=True)
-        plan = with_files.plan_builder(
+        self.plan = with_files.plan_builder(
             "prod", skip_backfill=True, skip_tests=True, skip_linter=True
         ).build()
-        self.new = [snapshot.name for snapshot in plan.new_snapshots]
-        with_files.apply(plan)
+        with_files.apply(self.plan)
         with_files.engine_adapter.close()
         with_files.close()
         self.context = self.open(load=False)
+
+    def change(self, name: str, old: str, new: str) -> None:
+        """Change a model's file and deploy it."""
+        file = self.folder / "models" / f"{name}.sql"
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+        self.close()
+        self.deploy()
+
+    def close(self) -> None:
+        self.context.engine_adapter.close()
+        self.context.close()
 
     def write(self, n: str = "1") -> None:
         (self.folder / "models").mkdir(parents=True, exist_ok=True)
@@ -131,8 +147,7 @@ class Project:
 def project(tmp_path: Path) -> Iterator[Project]:
     made = Project(tmp_path)
     yield made
-    made.context.engine_adapter.close()
-    made.context.close()
+    made.close()
 
 
 WHOLE = {"source": [ONE_DAY], "daily": [ONE_DAY], "total": [ONE_DAY]}
@@ -141,7 +156,7 @@ WHOLE = {"source": [ONE_DAY], "daily": [ONE_DAY], "total": [ONE_DAY]}
 def test_a_plan_that_skips_backfill_makes_empty_tables_whose_days_are_missing(
     project: Project,
 ) -> None:
-    assert len(project.new) == len(MODELS)
+    assert len(project.plan.new_snapshots) == len(MODELS)
     assert project.rows("SELECT * FROM birds.daily") == []
     assert project.snapshot("daily").intervals == []
 
@@ -171,8 +186,12 @@ def test_an_interval_that_was_removed_is_missing_until_it_is_evaluated_again(
     project.evaluate({"source": [ONE_DAY], "daily": [interval_of(DAY, NEXT)]})
     state, daily = project.context.state_sync, project.snapshot("daily")
 
+    known = project.snapshot("daily")
     state.remove_intervals([(daily, ONE_DAY)])
-    state.refresh_snapshot_intervals([daily])
+    # the scheduler goes by what a snapshot that it holds says, which is old until refreshed
+    assert list(known.intervals) == [interval_of(DAY, NEXT)]
+    state.refresh_snapshot_intervals([known])
+    assert list(known.intervals) == [interval_of(NEXT, NEXT)]
     assert list(project.snapshot("daily").intervals) == [interval_of(NEXT, NEXT)]
 
     project.evaluate({"daily": [ONE_DAY]})
@@ -194,6 +213,93 @@ def test_a_full_model_is_made_again_on_the_same_day_once_its_interval_was_remove
 
 
 @pytest.fixture
+def remembering(tmp_path: Path) -> Iterator[Project]:
+    """`remembered` keeps what `source` once had, as models do that remember what raw forgets."""
+    model = """
+        MODEL (name birds.remembered, grain n, kind INCREMENTAL_BY_UNIQUE_KEY (
+            unique_key n, forward_only TRUE, disable_restatement TRUE));
+        SELECT n FROM birds.source"""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "remembered", model)
+        made = Project(tmp_path)
+    yield made
+    made.close()
+
+
+def test_what_is_remembered_outlives_a_deploy_of_its_model_and_of_what_it_reads(
+    remembering: Project,
+) -> None:
+    """Lost rows could not be had again: nothing but that table has them."""
+    todo = {"source": [ONE_DAY], "remembered": [ONE_DAY]}
+    remembered = "SELECT n FROM birds.remembered ORDER BY n"
+    remembering.evaluate(todo)
+
+    remembering.change("source", "1::BIGINT", "5::BIGINT")
+    assert remembering.rows(remembered) == [(1,)]
+    remembering.evaluate(todo)
+    assert remembering.rows(remembered) == [(1,), (5,)]
+
+    remembering.change("remembered", "SELECT n", "SELECT n + 10 AS n")
+    assert remembering.rows(remembered) == [(1,), (5,)]
+    remembering.evaluate(todo)
+    assert remembering.rows(remembered) == [(1,), (5,), (15,)]
+
+
+def test_what_remembers_in_this_location_is_deployed_forward_only_and_never_made_anew() -> None:
+    models = load_project().models.values()
+    assert {model.view_name for model in models if model.disable_restatement} == {
+        "location_history",
+        "notable_polls",
+        "notable_reports",
+    }
+    assert all(model.forward_only for model in models if model.disable_restatement)
+
+
+def test_a_plan_says_what_is_new_what_is_changed_how_and_what_is_gone(
+    remembering: Project,
+) -> None:
+    assert {key.name for key in remembering.plan.context_diff.added} == {
+        remembering.snapshot(name).name for name in (*MODELS, "remembered")
+    }
+
+    remembering.change("source", "1::BIGINT", "5::BIGINT")
+    changed = remembering.plan.context_diff.modified_snapshots
+    assert {
+        table_of(new): (new.change_category.name if new.change_category else "", new.is_no_rebuild)
+        for new, _ in changed.values()
+    } == {
+        "birds.source": ("BREAKING", False),
+        "birds.daily": ("INDIRECT_BREAKING", False),
+        "birds.total": ("INDIRECT_BREAKING", False),
+        "birds.remembered": ("INDIRECT_BREAKING", True),
+    }
+
+    gone = remembering.snapshot("total").name
+    (remembering.folder / "models" / "total.sql").unlink()
+    remembering.close()
+    remembering.deploy()
+    removed = remembering.plan.context_diff.removed_snapshots.values()
+    assert [info.name for info in removed] == [gone]
+
+
+def test_two_environments_are_compared_row_by_row(project: Project) -> None:
+    project.evaluate(WHOLE)
+    project.close()
+    project.write(n="7")
+    project.context = project.open(load=True)
+    day = DAY.isoformat()
+    project.context.plan(
+        "other", start=day, end=day, execution_time=NEXT.isoformat(), auto_apply=True,
+        no_prompts=True, skip_tests=True, skip_linter=True,
+    )  # fmt: skip
+    diffs = project.context.table_diff(
+        "prod", "other", select_models={"*daily"}, show=False, skip_grain_check=True
+    )
+    [stats] = [diff.row_diff().stats for diff in diffs]
+    assert [stats[name] for name in ("s_count", "t_count", "full_match_count")] == [1, 1, 0]
+
+
+@pytest.fixture
 def failing(tmp_path: Path) -> Iterator[Project]:
     """The blocking audit of `daily` finds a bad row."""
     text = MODELS["daily"]
@@ -201,8 +307,7 @@ def failing(tmp_path: Path) -> Iterator[Project]:
         patch.setitem(MODELS, "daily", text.replace("{n}", "10"))
         made = Project(tmp_path)
     yield made
-    made.context.engine_adapter.close()
-    made.context.close()
+    made.close()
 
 
 def test_a_failed_audit_is_an_error_that_names_its_node_and_leaves_the_day_missing(
@@ -288,6 +393,14 @@ def test_a_model_can_be_copied_with_other_audits_and_words_and_forgets_its_file_
     assert (copy.description, copy.owner) == ("words", "team:transform")
     assert copy.column_descriptions == {"n": "a number"}
     assert [found.name for found, _ in copy.audits_with_args] == ["few"]
+
+
+def test_the_hash_of_a_model_is_of_its_query_and_its_stamp_and_not_of_its_words() -> None:
+    model = create_sql_model("birds.hashed", parse_one("SELECT 1 AS n"), dialect="duckdb")
+    other = create_sql_model("birds.hashed", parse_one("SELECT 2 AS n"), dialect="duckdb")
+    assert model.data_hash != other.data_hash
+    assert model.data_hash == model.copy(update={"description": "words"}).data_hash
+    assert model.data_hash != model.copy(update={"stamp": "other boundaries"}).data_hash
 
 
 def test_lineage_of_a_column_is_its_direct_sources(tmp_path: Path) -> None:

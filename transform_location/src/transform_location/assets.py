@@ -229,6 +229,7 @@ def check_evaluations(
             blocking=found.blocking,
             metadata={
                 "bad_rows": dg.MetadataValue.int(found.bad_rows),
+                **({"examples": "; ".join(found.examples)} if found.examples else {}),
                 "query": dg.MetadataValue.md(f"```sql\n{found.query}\n```"),
             },
         )

@@ -13,10 +13,11 @@ from typing import Any
 from sqlglot import exp
 from sqlmesh.core.audit import ModelAudit
 from sqlmesh.core.loader import SqlMeshLoader
-from sqlmesh.core.model import Model, create_external_model
+from sqlmesh.core.model import Model, SqlModel, create_external_model
 from sqlmesh.utils import UniqueKeyDict
 
 from databox_shared.contracts import MARTS, RAW, STAGING, Column, Table, contract
+from transform_location.time_zones import FUNCTION, zones_version
 
 RAW_CATALOG_VARIABLE = "raw_catalog"
 
@@ -71,6 +72,7 @@ def complete(model: Model, table: Table) -> Model:
             "description": table.description,
             "owner": table.owner,
             "column_descriptions_": {column.name: column.description for column in table.columns},
+            "stamp": stamp(model),
             "audits": [*((audit.name, {}) for audit in audits), *model.audits],
             "audit_definitions": {
                 **model.audit_definitions,
@@ -81,6 +83,12 @@ def complete(model: Model, table: Table) -> Model:
     # a copy forgets its file
     completed._path = model._path  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
     return completed
+
+
+def stamp(model: Model) -> str | None:
+    """What a model's rows depend on and its SQL does not say, so that a deploy rebuilds it."""
+    called = model.query.find_all(exp.Anonymous) if isinstance(model, SqlModel) else ()
+    return zones_version() if any(call.name.lower() == FUNCTION for call in called) else None
 
 
 def contract_audits(table: Table) -> list[ModelAudit]:

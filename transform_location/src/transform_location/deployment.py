@@ -6,7 +6,7 @@ import dagster as dg
 
 from databox_shared.settings import load_settings
 from transform_location.automation import deploy_models
-from transform_location.deployed import deployed_fingerprint
+from transform_location.deployed import deployed_code
 from transform_location.manifest import current_manifest
 
 
@@ -18,11 +18,12 @@ from transform_location.manifest import current_manifest
 )
 def deploy_when_code_changed() -> dg.RunRequest | dg.SkipReason:
     """One run for each code that differs from what is deployed; the first is left to the data."""
-    deployed = deployed_fingerprint(load_settings().hidden_dir / "transform")
+    deployed = deployed_code(load_settings().hidden_dir / "transform")
     loaded = current_manifest().fingerprint
     if deployed is None:
         return dg.SkipReason("nothing is deployed yet: the first transform_pipeline does it")
-    if deployed == loaded:
+    if deployed.fingerprint == loaded:
         return dg.SkipReason(f"the loaded models {loaded} are deployed")
-    # from the one to the other once: a deploy that fails is for a person to look at
-    return dg.RunRequest(run_key=f"deploy:{deployed}:{loaded}")
+    # once from each deployed state, to which a rollback adds one; a deploy that fails is for a
+    # person to look at, and is tried again by the next transform_pipeline
+    return dg.RunRequest(run_key=f"deploy:{deployed.fingerprint}:{deployed.deployed_at}:{loaded}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
+from sqlglot import exp
 from sqlmesh.core.context import Context
 from sqlmesh.core.environment import EnvironmentNamingInfo
 from sqlmesh.core.model import Model
@@ -24,18 +25,25 @@ from sqlmesh.utils.errors import NodeAuditsErrors
 Interval = tuple[int, int]
 """Milliseconds since the epoch, the end excluded, as SQLMesh counts days."""
 
+EXAMPLES = 5
+
 Rows = dict[date | None, int | None]
 
 
 @dataclass(frozen=True)
 class AuditCount:
-    """What one audit found: bad rows, over all days that the run evaluated."""
+    """What one audit found: bad rows, over all days that the run evaluated.
+
+    `examples` has a few of them, by what of the model's grain they have and by nothing else: the
+    rest of a bad row may be what nobody may see.
+    """
 
     model: str
     audit: str
     blocking: bool
     bad_rows: int
     query: str
+    examples: tuple[str, ...] = ()
 
     @property
     def blocks(self) -> bool:
@@ -117,9 +125,27 @@ class RecordingScheduler(Scheduler):
         audits = self.evaluation.audits
         for result in results:
             key = (table_of(snapshot), result.audit.name)
-            earlier = audits[key].bad_rows if key in audits else 0
+            earlier = audits.get(key, AuditCount(*key, result.blocking, 0, ""))
             query = result.query.sql(dialect="duckdb", pretty=True) if result.query else ""
-            audits[key] = AuditCount(*key, result.blocking, earlier + int(result.count or 0), query)
+            bad_rows = int(result.count or 0)
+            examples = [*earlier.examples, *(self._examples(snapshot, query) if bad_rows else ())]
+            audits[key] = AuditCount(
+                *key,
+                result.blocking,
+                earlier.bad_rows + bad_rows,
+                query,
+                tuple(examples[:EXAMPLES]),
+            )
+
+    def _examples(self, snapshot: Snapshot, query: str) -> list[str]:
+        grain = grain_of(snapshot.model)
+        rows = self._adapter.fetchdf(f"SELECT * FROM ({query}) LIMIT {EXAMPLES}")
+        shown = [name for name in map(str, rows.columns) if name in grain]
+        return [
+            ", ".join(f"{name} {value}" for name, value in zip(shown, row, strict=True))
+            for row in rows[shown].itertuples(index=False)
+            if shown
+        ]
 
 
 class _RecordedAudits:
@@ -143,6 +169,11 @@ class _RecordedAudits:
 def table_of(snapshot: Snapshot) -> str:
     """`schema.table` of a model's snapshot."""
     return f"{snapshot.model.schema_name}.{snapshot.model.view_name}"
+
+
+def grain_of(model: Model) -> set[str]:
+    """The columns that tell a model's rows apart."""
+    return {column.name for item in model.grains for column in item.find_all(exp.Column)}
 
 
 def period_of(model: Model) -> str | None:

@@ -15,7 +15,7 @@ from sqlmesh.core.lineage import column_dependencies
 from sqlmesh.core.model import Model as SqlMeshModel
 
 from databox_shared.contracts import MARTS, STAGING, Table, contract
-from transform_location.evaluation import period_of
+from transform_location.evaluation import grain_of, period_of
 from transform_location.manifest import (
     PROJECT,
     Audit,
@@ -92,7 +92,7 @@ def _table_differences(name: str, model: SqlMeshModel, table: Table) -> Iterable
             )
     if list(got) != list(want) and got.keys() == want.keys():
         yield f"{name} has its columns in another order than its contract"
-    grain = {column.name for item in model.grains for column in item.find_all(exp.Column)}
+    grain = grain_of(model)
     if grain != set(table.key):
         yield (
             f"the grain of the model {name} is ({', '.join(sorted(grain)) or 'not given'}) and its "

@@ -7,7 +7,10 @@ previews of a change all have it. This module imports SQLMesh, so `definitions` 
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 from sqlmesh.core.config import DuckDBConnectionConfig
@@ -19,6 +22,12 @@ FUNCTION = "time_zone_at"
 def time_zone_at(latitude: float, longitude: float) -> str:
     """The IANA name of the zone at a point in degrees; at sea one of `Etc/GMT…`, never empty."""
     return get_tz(longitude, latitude)
+
+
+def zones_version() -> str:
+    """Which answers `time_zone_at` gives: another text if the boundaries or its code are others."""
+    code = hashlib.sha256(inspect.getsource(time_zone_at).encode()).hexdigest()[:8]
+    return f"tzfpy {version('tzfpy')}, code {code}"
 
 
 class ZonedDuckDB(DuckDBConnectionConfig):

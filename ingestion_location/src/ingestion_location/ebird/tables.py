@@ -194,6 +194,17 @@ RAW_TABLES: dict[str, RawTable] = {
             """,
         ),
         RawTable(
+            "notable_polls",
+            ("", ""),
+            ("region_code",),
+            """
+            SELECT
+                region AS region_code,
+                regexp_extract(path, 'back=([0-9]+)', 1)::BIGINT AS days_back, read_at AS polled_at
+            FROM notable_answers
+            """,
+        ),
+        RawTable(
             "hotspots",
             ("hotspots", "body"),
             ("region_code",),
@@ -281,9 +292,11 @@ def sources(files: Files, new: NewFields) -> list[str]:
     """SQL that reads each resource of `files` into a table, with the types of its shape.
 
     A table and not a view, because parsing JSON is the most of the work and `views` and `lists`
-    are each read by two raw tables.
+    are each read by two raw tables. `notable_answers` has one row for each answer, which tells of
+    one without an item.
     """
-    return [_source(name, paths, new.get(name, ())) for name, paths in files.items()]
+    items = [_source(name, paths, new.get(name, ())) for name, paths in files.items()]
+    return [*items, _answers("notable", files.get("notable", ()))]
 
 
 def select(table: RawTable, new: NewFields) -> str:
@@ -328,9 +341,8 @@ def _source(name: str, paths: Sequence[Path], new: Sequence[str]) -> str:
     if not paths:
         return f"CREATE TABLE {name} ({envelope}, body {item}, read_date DATE, place BIGINT)"
     body = f"{item}[]" if shapes.is_array(resource) else item
-    names = ", ".join(_quoted(str(path)) for path in paths)
     rows = (
-        f"read_json([{names}], format = 'newline_delimited', columns = {{"
+        f"read_json([{_names(paths)}], format = 'newline_delimited', columns = {{"
         "region: 'VARCHAR', day: 'DATE', path: 'VARCHAR', read_at: 'TIMESTAMP', "
         f"body: {_quoted(body)}}}, maximum_object_size = {MAX_ANSWER_BYTES}, "
         f"filename = {str(name in READS).lower()})"
@@ -343,6 +355,21 @@ def _source(name: str, paths: Sequence[Path], new: Sequence[str]) -> str:
     if name in READS:
         columns += f", regexp_extract(filename, {_quoted(_READ_DATE)}, 1)::DATE AS read_date"
     return f"CREATE TABLE {name} AS SELECT {columns} FROM {rows}"  # noqa: S608
+
+
+def _answers(resource: str, paths: Sequence[Path]) -> str:
+    name = f"{resource}_answers"
+    if not paths:
+        return f"CREATE TABLE {name} (region VARCHAR, path VARCHAR, read_at TIMESTAMP)"
+    return (
+        f"CREATE TABLE {name} AS FROM read_json([{_names(paths)}], format = 'newline_delimited', "
+        "columns = {region: 'VARCHAR', path: 'VARCHAR', read_at: 'TIMESTAMP'}, "
+        f"maximum_object_size = {MAX_ANSWER_BYTES})"
+    )
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(_quoted(str(path)) for path in paths)
 
 
 def _quoted(text: str) -> str:

@@ -35,4 +35,19 @@ SELECT
   *
 FROM @this_model
 WHERE
-  checklists_reporting > checklists
+  checklists_reporting > checklists;
+
+AUDIT (
+  name life_list_codes_are_known,
+  blocking FALSE
+);
+
+/* Every code of a life list is a taxon. A warning: an unknown one is no species that was seen, so its
+bird stays a target. */
+SELECT
+  life_list.*
+FROM ebird_staging.life_list AS life_list
+LEFT JOIN ebird_staging.taxa AS taxa
+  ON taxa.species_code = life_list.species_code
+WHERE
+  taxa.species_code IS NULL

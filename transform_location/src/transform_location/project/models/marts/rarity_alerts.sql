@@ -5,27 +5,7 @@ MODEL (
   grain (region_code, species_code, loc_id, obs_date)
 );
 
-WITH polls AS (
-  SELECT
-    region_code,
-    MAX(last_polled_at) AS polled_at
-  FROM ebird_staging.notable_reports
-  GROUP BY
-    region_code
-), windows AS (
-  /* the newest poll reaches back to its oldest report at least */
-  SELECT
-    reports.region_code,
-    polls.polled_at,
-    MIN(reports.obs_date) AS first_day
-  FROM ebird_staging.notable_reports AS reports
-  INNER JOIN polls
-    ON polls.region_code = reports.region_code
-    AND polls.polled_at = reports.last_polled_at
-  GROUP BY
-    reports.region_code,
-    polls.polled_at
-), judged AS (
+WITH judged AS (
   SELECT
     reports.region_code,
     reports.loc_id,
@@ -37,13 +17,16 @@ WITH polls AS (
     (
       reports.is_reviewed AND NOT reports.is_valid
     )
-    OR (
-      reports.last_polled_at < windows.polled_at
-      AND reports.obs_date > windows.first_day
-    ) AS is_withdrawn
+    OR EXISTS(
+      SELECT
+        1
+      FROM ebird_staging.notable_polls AS polls
+      WHERE
+        polls.region_code = reports.region_code
+        AND polls.polled_at > reports.last_polled_at
+        AND polls.first_day <= reports.obs_date
+    ) AS is_withdrawn /* a later poll reaches back to it and lacks it */
   FROM ebird_staging.notable_reports AS reports
-  INNER JOIN windows
-    ON windows.region_code = reports.region_code
   INNER JOIN ebird_staging.taxa AS taxa
     ON taxa.species_code = reports.species_code
   INNER JOIN ebird_staging.locations AS locations
@@ -66,41 +49,49 @@ WITH polls AS (
     region_code,
     species_code,
     loc_id
+), alerts AS (
+  /* a withdrawn report counts for nothing beside one that stands */
+  SELECT
+    *
+  FROM judged
+  QUALIFY
+    NOT is_withdrawn
+    OR BOOL_AND(is_withdrawn::BOOLEAN) OVER (PARTITION BY region_code, species_code, loc_id, obs_date)
 )
 SELECT
-  judged.region_code,
-  judged.species_code,
-  judged.loc_id,
-  judged.obs_date,
+  alerts.region_code,
+  alerts.species_code,
+  alerts.loc_id,
+  alerts.obs_date,
   species.com_name,
   locations.loc_name,
   locations.latitude,
   locations.longitude,
   CASE
-    WHEN BOOL_OR(CAST(judged.is_confirmed AND NOT judged.is_withdrawn AS BOOLEAN))
-    THEN 'confirmed'
-    WHEN BOOL_AND(judged.is_withdrawn::BOOLEAN)
+    WHEN BOOL_OR(alerts.is_withdrawn::BOOLEAN)
     THEN 'withdrawn'
+    WHEN BOOL_OR(alerts.is_confirmed::BOOLEAN)
+    THEN 'confirmed'
     ELSE 'unconfirmed'
   END AS status,
   birds.first_seen,
   birds.last_seen,
-  COUNT(DISTINCT judged.sub_id)::BIGINT AS num_checklists,
-  COUNT(DISTINCT judged.observer_id)::BIGINT AS num_observers
-FROM judged
+  COUNT(DISTINCT alerts.sub_id)::BIGINT AS num_checklists,
+  COUNT(DISTINCT alerts.observer_id)::BIGINT AS num_observers
+FROM alerts
 INNER JOIN ebird_staging.taxa AS species
-  ON species.species_code = judged.species_code
+  ON species.species_code = alerts.species_code
 INNER JOIN ebird_staging.locations AS locations
-  ON locations.loc_id = judged.loc_id
+  ON locations.loc_id = alerts.loc_id
 LEFT JOIN birds
-  ON birds.region_code = judged.region_code
-  AND birds.species_code = judged.species_code
-  AND birds.loc_id = judged.loc_id
+  ON birds.region_code = alerts.region_code
+  AND birds.species_code = alerts.species_code
+  AND birds.loc_id = alerts.loc_id
 GROUP BY
-  judged.region_code,
-  judged.species_code,
-  judged.loc_id,
-  judged.obs_date,
+  alerts.region_code,
+  alerts.species_code,
+  alerts.loc_id,
+  alerts.obs_date,
   species.com_name,
   locations.loc_name,
   locations.latitude,

@@ -2,7 +2,10 @@
 MODEL (
   name ebird.targets,
   kind FULL,
-  grain (person, region_code, month, species_code)
+  grain (person, region_code, month, species_code),
+  audits (
+    life_list_codes_are_known
+  )
 );
 
 WITH people AS (

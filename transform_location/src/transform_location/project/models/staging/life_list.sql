@@ -1,4 +1,5 @@
-/* The species that a person has seen: edit seeds/life_list.csv and deploy. */
+/* The species that a person has seen: edit seeds/life_list.csv and deploy. The
+audit of its codes is with the targets, which read the taxa, too. */
 MODEL (
   name ebird_staging.life_list,
   kind SEED (

@@ -48,6 +48,7 @@ SELECT
   observations.sub_id,
   observations.obs_date,
   observations.species_code,
+  taxa.category,
   CASE
     WHEN REGEXP_MATCHES(observations.how_many_str, '^[0-9]+$')
     THEN observations.how_many_str::BIGINT
@@ -61,6 +62,8 @@ FROM @raw_catalog.ebird_raw.observations AS observations
 LEFT JOIN reviews
   ON reviews.region_code = observations.region_code
   AND reviews.obs_id = observations.obs_id
+LEFT JOIN ebird_staging.taxa AS taxa
+  ON taxa.species_code = observations.species_code
 /* the API's field present is true only for an X: a counted bird has present = false */
 WHERE
   observations.obs_date BETWEEN @start_date AND @end_date
