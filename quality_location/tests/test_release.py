@@ -119,6 +119,24 @@ def test_a_damaged_release_is_made_again(released_world: "World") -> None:
     assert released_world.query("SELECT count(*) FROM ebird.species_daily") == [(6,)]
 
 
+@pytest.mark.parametrize("is_there", [True, False], ids=["damaged", "missing"])
+@pytest.mark.parametrize("birds", [2, 9], ids=["the same data", "other data"])
+def test_a_damaged_parquet_file_hinders_no_later_release(
+    released_world: "World", birds: int, *, is_there: bool
+) -> None:
+    old = released_world.release.folder
+    file = old / "parquet" / "ebird" / "species_daily.parquet"
+    if is_there:
+        file.write_bytes(file.read_bytes()[:100])
+    else:
+        file.unlink()
+    _count_birds(released_world, birds)
+    assert released_world.check().success
+    assert released_world.release.folder != old
+    again = released_world.release.folder / file.relative_to(old)
+    assert released_world.query(f"SELECT DISTINCT birds_counted FROM '{again}'") == [(birds,)]
+
+
 def test_old_releases_go_after_their_days(released_world: "World") -> None:
     releases = [released_world.release.folder]
     for days in (0, 2, release_module.KEEP_DAYS + 1):
