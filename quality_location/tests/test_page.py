@@ -3,16 +3,22 @@
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from dagster_duckdb import DuckDBResource
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from quality_location.assets import CHECKS
 from quality_location.checks import FreshnessCheck
+from quality_location.release import Facts, make_release
+from quality_location.warehouse import attached, held_snapshots
+
+from .conftest import DAYS
 
 if TYPE_CHECKING:
     from .conftest import World
@@ -249,7 +255,57 @@ def test_a_number_stands_on_the_map_unless_an_earlier_place_lies_too_close(opene
 def test_too_few_loaded_days_are_not_taken_for_no_arrivals(opened: Opened) -> None:
     page = opened.show("moving")
     for table in ("#arrived", "#departed"):
-        expect(page.locator(table)).to_have_text("Not known yet: 2 of 28 days are loaded.")
+        expect(page.locator(table)).to_have_text(
+            "Not known: 2 of the last 35 days are loaded, and 28 are needed."
+        )
+
+
+def test_who_came_and_who_left_is_told_unless_days_are_missing(
+    released_world: "World", browser: Browser
+) -> None:
+    # 40 days: a duck came on the last, a cardinal left ten days ago, a robin was always there
+    world, newest = released_world, DAYS[1]
+    when = "CASE species_code WHEN 'mallar3' THEN n = 0 WHEN 'norcar' THEN n >= 10 ELSE true END"
+    world.run_sql(
+        "transform",
+        "CREATE TEMP TABLE d AS SELECT t.* FROM stored.ebird__region_daily_totals t "
+        f"WHERE obs_date = '{newest}'; CREATE TEMP TABLE s AS SELECT t.* "
+        f"FROM stored.ebird__species_daily t WHERE obs_date = '{newest}'; "
+        "DELETE FROM stored.ebird__region_daily_totals; DELETE FROM stored.ebird__species_daily; "
+        "INSERT INTO stored.ebird__region_daily_totals "
+        "SELECT d.* REPLACE (obs_date - n::INT AS obs_date) FROM d, range(40) r(n); "
+        "INSERT INTO stored.ebird__species_daily "
+        "SELECT s.* REPLACE (obs_date - n::INT AS obs_date) FROM s, range(40) r(n) "
+        f"WHERE {when}",
+    )
+    told = {"#arrived": "Mallard", "#departed": "Northern Cardinal"}
+    for opened in _release_and_open(world, browser):
+        page = opened.show("moving")
+        for table, species in told.items():
+            rows = page.locator(f"{table} tbody tr")
+            expect(rows).to_have_count(1)
+            expect(rows).to_contain_text(species)
+        expect(page.locator("#arrived")).to_contain_text("new here")
+    # nobody looked for three weeks until yesterday
+    for name in ("region_daily_totals", "species_daily"):
+        world.run_sql(
+            "transform",
+            f"DELETE FROM stored.ebird__{name} WHERE obs_date BETWEEN "
+            f"DATE '{newest}' - 22 AND DATE '{newest}' - 1",
+        )
+    for opened in _release_and_open(world, browser):
+        page = opened.show("moving")
+        for table in told:
+            expect(page.locator(table)).to_contain_text("Not known: 13 of the last 35 days")
+
+
+def _release_and_open(world: "World", browser: Browser) -> Iterator[Opened]:
+    """The page of what transform has now, whatever the checks would say of it."""
+    world.publish()
+    resource, settings = DuckDBResource(database=":memory:"), world.settings
+    with held_snapshots(settings) as held, attached(resource, settings, held) as connection:
+        make_release(connection, settings, Facts(datetime.now(UTC), "r" * 36, "test", held.ids, {}))
+    yield from _open(world, browser)
 
 
 def test_the_footer_leads_to_the_data_by_every_way_to_the_page(
