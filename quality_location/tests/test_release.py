@@ -137,13 +137,21 @@ def test_a_damaged_parquet_file_hinders_no_later_release(
     assert released_world.query(f"SELECT DISTINCT birds_counted FROM '{again}'") == [(birds,)]
 
 
-def test_old_releases_go_after_their_days(released_world: "World") -> None:
+def test_a_release_goes_so_many_days_after_it_was_replaced(released_world: "World") -> None:
     releases = [released_world.release.folder]
-    for days in (0, 2, release_module.KEEP_DAYS + 1):
+    kept: list[list[bool]] = []
+    keep = release_module.KEEP_DAYS
+    for days in (0, keep + 1, keep + 2, 2 * keep + 2):
         _count_birds(released_world, 10 + days)
         releases.append(_release(released_world, NOW + timedelta(days=days)).folder)
+        kept.append([folder.exists() for folder in releases])
     # the first was made by the real clock, long after the others
-    assert [folder.exists() for folder in releases] == [True, False, True, True]
+    assert kept == [
+        [True, True],
+        [True, True, True],
+        [True, True, True, True],
+        [True, False, True, True, True],
+    ]
 
 
 def test_a_reader_of_the_old_file_hinders_nobody(released_world: "World") -> None:

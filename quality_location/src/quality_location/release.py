@@ -6,7 +6,7 @@ the release by one atomic rename of a link. The names that people know (`DATABAS
 
     data/databox.duckdb → release/databox.duckdb
     data/release        → releases/20261123T060512Z-1a2b3c4d
-    data/releases/…     this one, and older ones for some days
+    data/releases/…     this one, and older ones for some days after they were replaced
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -223,8 +224,10 @@ def _replace_link(link: Path, target: Path) -> None:
 
 def _prune(folder: Path, *, keep: Path, now: datetime) -> None:
     oldest = f"{now - timedelta(days=KEEP_DAYS):%Y%m%dT%H%M%SZ}"
-    for release in folder.iterdir():
-        if release.is_dir() and release != keep and release.name < oldest:
+    releases = sorted(release for release in folder.iterdir() if release.is_dir())
+    # people had a release until the next one was made
+    for release, successor in pairwise(releases):
+        if release != keep and successor.name < oldest:
             with suppress(FileNotFoundError):
                 shutil.rmtree(release)
 
