@@ -1,5 +1,6 @@
 """The page in a real browser: it opens from disk, works, is accessible and tells how things are."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -299,12 +301,54 @@ def test_who_came_and_who_left_is_told_unless_days_are_missing(
             expect(page.locator(table)).to_contain_text("Not known: 13 of the last 35 days")
 
 
+def test_what_was_not_compared_is_not_said_to_be_unchanged(
+    released_world: "World", browser: Browser
+) -> None:
+    world = released_world
+    said = [_corrections(_open(world, browser))]
+
+    manifest = world.release.folder / "manifest.json"
+    contents = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(contents | {"contracts": {"ebird": "0.9.0"}}))
+    other = "UPDATE stored.ebird__species_frequency SET complete_checklists = 6{}"
+    world.run_sql("transform", other.format(1))
+    said.append(_corrections(_release_and_open(world, browser)))
+
+    (world.release.folder / "parquet/ebird/checklists.parquet").unlink()
+    world.run_sql("transform", other.format(2))
+    said.append(_corrections(_release_and_open(world, browser)))
+
+    world.run_sql("transform", other.format(3))
+    said.append(_corrections(_release_and_open(world, browser)))
+
+    first, another_version, damaged, compared = said
+    assert first == ("Not known: this is the first release.", "")
+    assert "under version 0.9.0 of the contract" in another_version[0]
+    assert "are damaged" in damaged[0]
+    assert re.fullmatch("Nothing: no day that release .* had has changed.", compared[0])
+    assert "by day: ebird.species_daily, " in compared[1]
+    assert "Tables without days are not compared" in compared[1]
+
+
+def _corrections(pages: Iterator[Opened]) -> tuple[str, str]:
+    [said] = [
+        tuple(opened.show("quality").locator(f"#correction-{name}").inner_text() for name in _PARTS)
+        for opened in pages
+    ]
+    table, hint = said
+    return table.strip(), hint.strip()
+
+
+_PARTS = ("table", "hint")
+
+
 def _release_and_open(world: "World", browser: Browser) -> Iterator[Opened]:
     """The page of what transform has now, whatever the checks would say of it."""
     world.publish()
     resource, settings = DuckDBResource(database=":memory:"), world.settings
     with held_snapshots(settings) as held, attached(resource, settings, held) as connection:
-        make_release(connection, settings, Facts(datetime.now(UTC), "r" * 36, "test", held.ids, {}))
+        facts = Facts(datetime.now(UTC), uuid4().hex, "test", held.ids, {})
+        make_release(connection, settings, facts)
     yield from _open(world, browser)
 
 

@@ -123,6 +123,8 @@ def make_release(
     if current and current.manifest.content == manifest.content and _is_undamaged(current):
         _point(settings, current.folder)
         return current, False
+    # what is damaged is not read: it would fail every release from now on
+    is_whole = current is not None and _is_undamaged(current, "parquet/")
     building = folder / f"{_BUILDING}{facts.release_id}"
     building.mkdir()
     write_database(connection, building / settings.release_path.name, manifest)
@@ -131,12 +133,7 @@ def make_release(
         building / "report",
         database=settings.release_path.name,
         about=asdict(manifest),
-        # what is damaged is not read: it would fail every release from now on
-        corrections=corrections(
-            connection,
-            current if current and _is_undamaged(current, "parquet/") else None,
-            manifest,
-        ),
+        corrections=corrections(connection, current, manifest, is_whole=is_whole),
     )
     manifest = replace(manifest, files=dict(_files(building)))
     (building / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2), encoding="utf-8")

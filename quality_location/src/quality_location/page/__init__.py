@@ -7,7 +7,7 @@ a release: it lies in one file beside the releases, which every release's page r
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, datetime
 from importlib import resources
 from pathlib import Path

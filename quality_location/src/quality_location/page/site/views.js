@@ -292,7 +292,10 @@ function drawQuality() {
     ["Table", (row) => tableName(row.table), ""], ["Day", (row) => row.day, ""],
     ["Rows added", (row) => number(row.added), "number"], ["changed", (row) => number(row.changed), "number"],
     ["removed", (row) => number(row.removed), "number"],
-  ], data.corrections, "Nothing: no day that was already released has changed.");
+  ], data.corrections.rows, data.corrections.unknown ? `Not known: ${data.corrections.unknown}`
+    : `Nothing: no day that release ${data.corrections.before} had has changed.`);
+  byId("correction-hint").replaceChildren(...(data.corrections.unknown ? []
+    : [`Compared with release ${data.corrections.before}, by day: ${data.corrections.tables.join(", ")}. Tables without days are not compared.`]));
   byId("checked").textContent = status
     ? `Last checked ${status.checked_at.replace("T", " ").slice(0, 16)} UTC: ${status.tally.passed} checks passed, ${status.tally.warned} warned, ${status.tally.failed} failed.`
     : "";
