@@ -139,6 +139,12 @@ def asked_regions() -> str:
     )
 
 
+def date_column(table: Table) -> str | None:
+    """The day of a row: its partition, or else the first date that every row has."""
+    dates = [column.name for column in table.columns if column.required and column.type == "DATE"]
+    return table.day_column or next(iter(dates), None)
+
+
 def literal(text: str) -> str:
     """A text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"

@@ -16,6 +16,7 @@ from quality_location.checks import (
     FreshnessCheck,
     RowCheck,
     asked_regions,
+    date_column,
     relation,
     table_named,
 )
@@ -264,12 +265,11 @@ def _newest_by_region(check: FreshnessCheck) -> str:
 
 def _newest_days(table: Table) -> str:
     """The newest days of a table as a subquery; empty if its rows have no date."""
-    dates = [column.name for column in table.columns if column.required and column.type == "DATE"]
-    if not dates:
+    day = date_column(table)
+    if day is None:
         return ""
     rows = relation(table)
-    newest = f"(SELECT max({dates[0]}) FROM {rows})"
-    return f"(FROM {rows} WHERE {dates[0]} > {newest} - {DAYS_OF_A_VIEW})"
+    return f"(FROM {rows} WHERE {day} > (SELECT max({day}) FROM {rows}) - {DAYS_OF_A_VIEW})"
 
 
 def _failing_rows_query(check: RowCheck, source: str) -> str:
