@@ -8,6 +8,7 @@ import pytest
 from dagster_duckdb import DuckDBResource
 
 from quality_location.assets import CHECKS
+from quality_location.checks import FreshnessCheck
 from quality_location.evaluate import Outcome, broken_tables, evaluate_table
 from quality_location.private import private_values_sql
 from quality_location.warehouse import attached, held_snapshots
@@ -40,6 +41,48 @@ def test_a_day_is_fresh_for_its_hours_after_it_has_ended(
 ) -> None:
     now = END_OF_DAYS + timedelta(hours=late)
     assert ask(world, "ebird.species_daily:fresh", now).passed is is_fresh
+
+
+def test_what_is_refreshed_daily_is_watched_by_the_column_that_tells_it() -> None:
+    watched = {
+        check.table.full_name: check.moment.removeprefix("t.")
+        for check in CHECKS
+        if isinstance(check, FreshnessCheck) and check.name == "fresh"
+    }
+    by_day = dict.fromkeys(
+        [
+            *("ebird_raw.checklists", "ebird_raw.observations", "ebird_raw.region_stats"),
+            *("ebird_raw.historic_observations", "ebird_raw.top100"),
+            *("ebird_staging.checklists", "ebird_staging.observations"),
+            *("ebird_staging.region_stats", "ebird_staging.species_reports"),
+            *("ebird.species_daily", "ebird.region_daily_totals"),
+            *("ebird.checklists", "ebird.checklist_reports"),
+        ],
+        "obs_date",
+    )
+    read = dict.fromkeys(
+        [
+            *("ebird_raw.hotspots", "ebird_raw.species_lists"),
+            *("ebird_raw.taxa", "ebird_raw.regions", "ebird_staging.locations"),
+        ],
+        "read_at",
+    )
+    assert watched == {
+        **by_day,
+        **read,
+        "ebird_raw.recent_observations": "polled_at",
+        "ebird_raw.notable_observations": "polled_at",
+        "ebird_staging.place_months": "last_visit",
+        "ebird.hotspot_ranking": "last_visit",
+        "ebird.species_last_seen": "last_seen",
+        "ebird.phenology": "last_date",
+    }
+
+
+def test_a_version_of_the_taxonomy_that_was_missed_is_told(world: "World") -> None:
+    # the newest one is read once, and the next comes in a year
+    assert ask(world, "ebird_raw.taxa:fresh", END_OF_DAYS + timedelta(days=399)).passed
+    assert not ask(world, "ebird_raw.taxa:fresh", END_OF_DAYS + timedelta(days=401)).passed
 
 
 def test_an_empty_table_is_not_fresh(world: "World") -> None:

@@ -8,7 +8,7 @@ does, and then nothing is released.
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,6 +90,10 @@ history_assets = [
         owners=[table.owner],
         kinds={"duckdb"},
         description=f"{table.description} Grain: {table.grain}.",
+        # not a check of this location: when it stops, its checks do
+        freshness_policy=dg.FreshnessPolicy.time_window(timedelta(hours=table.freshness_hours))
+        if table.freshness_hours
+        else None,
         metadata={
             "dagster/column_schema": table.column_schema,
             "dagster/table_name": table.full_name,

@@ -252,19 +252,23 @@ def _reference(table: Table, column: Column, target_name: str, target_column: st
 
 
 def _freshness(table: Table, hours: float) -> Check:
-    moments = [c for c in table.columns if c.required and c.type in {"DATE", "TIMESTAMP"}]
-    best = [c for c in moments if c.name == table.day_column]
-    best += [c for c in moments if c.name in _READ_COLUMNS] + moments
-    if not best:
+    moments = {c.name: c for c in table.columns if c.required and c.type in {"DATE", "TIMESTAMP"}}
+    told_by = [table.freshness_column] if table.freshness_column else [*_telling(table), *moments]
+    column = next((moments[name] for name in told_by if name in moments), None)
+    if column is None:
         msg = f"{table.full_name} has a freshness, and no required DATE or TIMESTAMP to tell it by"
         raise ContractError(msg)
-    of_days = best[0].type == "DATE"
+    of_days = column.type == "DATE"
     check = FreshnessCheck(
-        table, "fresh", "", blocking=False, moment=f"t.{best[0].name}", hours=hours, of_days=of_days
+        table, "fresh", "", blocking=False, moment=f"t.{column.name}", hours=hours, of_days=of_days
     )
-    what = f"{best[0].name}, a day, has ended" if of_days else f"{best[0].name} is"
+    what = f"{column.name}, a day, has ended" if of_days else f"{column.name} is"
     where = " in every region that is asked for" if check.has_regions else ""
     return replace(check, meaning=f"The newest {what} at most {hours:g} hours ago{where}.")
+
+
+def _telling(table: Table) -> tuple[str, ...]:
+    return (table.day_column, *_READ_COLUMNS) if table.day_column else _READ_COLUMNS
 
 
 def _public(columns: Sequence[Column]) -> tuple[str, ...]:
