@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ from quality_location.checks import FreshnessCheck
 from quality_location.release import Facts, make_release
 from quality_location.warehouse import attached, held_snapshots
 
-from .conftest import DAYS
+from .conftest import DAYS, OBSERVER, PRIVATE_NAME, PRIVATE_PLACE
 
 if TYPE_CHECKING:
     from .conftest import World
@@ -106,18 +106,24 @@ def test_every_view_opens_fits_and_is_accessible(
             if page.locator(f"#view-{view} .chart").count():
                 expect(page.locator(f"#view-{view} .chart svg")).to_be_visible()
                 expect(page.locator(f"#view-{view} .chart [role]")).to_have_count(0)
-            found = Axe().run(page, options={"preload": False})
-            assert found.violations_count == 0, found.generate_report()
+            _assert_accessible(page)
             overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert overflow <= 0, f"{view} is wider than the screen"
             # what is folded has no size
             page.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)")
+            if page.locator(f"#view-{view} details").count():
+                _assert_accessible(page)
             scrolled = page.evaluate(
                 "[...document.querySelectorAll('.scroll')].filter(box =>"
                 " box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight)"
                 ".map(box => box.ariaLabel)"
             )
             assert scrolled == [], f"tables of {view} scroll inside the page"
+
+
+def _assert_accessible(page: Page) -> None:
+    found = Axe().run(page, options={"preload": False})
+    assert found.violations_count == 0, found.generate_report()
 
 
 @pytest.mark.parametrize("view", ["rare", "species", "hotspots", "quality"])
@@ -222,6 +228,60 @@ def test_the_page_opens_on_the_region_with_the_most_checklists_of_late(opened: O
     assert opens_on(empty) == "CA-NS"
     assert opens_on() == ""
     expect(page.locator("#region")).to_have_value("US-DC")
+
+
+def test_the_reader_chooses_the_region_and_the_period_of_hotspots(
+    released_world: "World", browser: Browser
+) -> None:
+    world = released_world
+    changes = {
+        # another region, with fewer checklists and a bird of its own
+        "region_daily_totals": "'US-MA' AS region_code, 1 AS num_checklists",
+        "species_daily": "'US-MA' AS region_code, 'Atlantic Puffin' AS com_name",
+        "hotspot_ranking": "'US-MA' AS region_code, 'Plum Island' AS loc_name",
+    }
+    for name, change in changes.items():
+        stored = f"stored.ebird__{name}"
+        world.run_sql(
+            "transform", f"INSERT INTO {stored} SELECT * REPLACE ({change}) FROM {stored}"
+        )
+    stored = "stored.ebird__hotspot_ranking"
+    world.run_sql(
+        "transform",
+        f"UPDATE {stored} SET period = 'all'; INSERT INTO {stored} SELECT * REPLACE "
+        f"('30 days' AS period, loc_name || ' of late' AS loc_name) FROM {stored}; "
+        "INSERT INTO stored.ebird_staging__regions SELECT * REPLACE ('US-MA' AS region_code, "
+        "'Massachusetts, United States' AS region_name) FROM stored.ebird_staging__regions",
+    )
+    for opened in _release_and_open(world, browser):
+        page = opened.show("seen")
+        expect(page.locator("#seen-table")).not_to_contain_text("Puffin")
+        page.get_by_role("combobox", name="Region").select_option("Massachusetts")
+        expect(page.locator("#seen-table tbody tr")).to_have_count(3)
+        expect(page.locator("#seen-table tbody tr").first).to_contain_text("Atlantic Puffin")
+        page.get_by_role("link", name="Hotspots").click()
+        rows = page.locator("#hotspot-table tbody tr")
+        for period, name in {"all loaded days": "Plum Island", "last 30 days": "of late"}.items():
+            page.get_by_role("combobox", name="Period").select_option(period)
+            expect(rows).to_have_count(1)
+            expect(rows).to_contain_text(name)
+            expect(page.locator("#hotspot-chart")).to_have_attribute("aria-label", re.compile(name))
+        page.get_by_role("combobox", name="Region").select_option("District of Columbia")
+        expect(rows).to_contain_text("Rock Creek Park")
+
+
+def test_the_page_has_no_private_place_or_person(released_world: "World") -> None:
+    world = released_world
+    files = [file for file in world.release.folder.rglob("report/*") if file.is_file()]
+    written = "".join(
+        file.read_text(encoding="utf-8") for file in files if file.suffix in {".js", ".html"}
+    )
+    assert "Rock Creek Park" in written
+    for degrees in PRIVATE_PLACE:
+        # however it was rounded
+        assert f"{abs(degrees):.3f}"[:-1] not in written
+    for private in (PRIVATE_NAME, OBSERVER):
+        assert private not in written
 
 
 def test_rarities_are_listed_for_the_days_that_are_asked_for(opened: Opened) -> None:
@@ -414,6 +474,32 @@ def test_withheld_data_is_told_with_its_reason(released_world: "World", browser:
         expect(notice).to_contain_text("ebird.species_daily: values: 6 of 6 rows fail")
         row = page.locator("#check-table tbody tr").filter(has_text="values")
         expect(row).to_contain_text("failed")
+
+
+@pytest.mark.parametrize("has_status", [True, False])
+def test_a_page_that_nobody_checks_any_more_says_so(
+    released_world: "World", browser: Browser, *, has_status: bool
+) -> None:
+    world = released_world
+    if not has_status:
+        (world.release.folder.parent / "status.js").unlink()
+    made = datetime.fromisoformat(world.release.manifest.created_at)
+    for opened in _open(world, browser):
+        notice = opened.page.locator("#notice")
+        opened.page.clock.set_fixed_time(made + timedelta(hours=35))
+        if has_status:
+            opened.show("seen")
+            expect(notice).to_be_empty()
+        opened.page.clock.set_fixed_time(made + timedelta(days=9))
+        page = opened.show("seen")
+        expect(notice).to_contain_text("This release is 9 days old")
+        expect(notice).to_contain_text(
+            f"quality has not run since {made:%Y-%m-%d %H:%M} UTC" if has_status else "status.js"
+        )
+        _assert_accessible(page)
+        if not has_status:
+            # what is missing is an error of the browser's, and no fault of the page
+            opened.faults.clear()
 
 
 def test_an_old_release_knows_that_it_is_old_and_the_new_one_what_it_corrected(
