@@ -19,6 +19,7 @@ from databox_shared.settings import load_settings
 from ebird_sandbox.process import running_sandbox
 from ingestion_location.definitions import defs as ingestion
 from quality_location.definitions import definitions as quality
+from quality_location.release import Manifest, current_release
 from transform_location.definitions import defs as transform
 
 pytestmark = pytest.mark.slow
@@ -47,6 +48,12 @@ def released_file() -> Released:
         return {t: connection.execute(f"FROM {t} ORDER BY ALL").fetchall() for t in TABLES}
 
 
+def released_manifest() -> Manifest:
+    release = current_release(load_settings())
+    assert release, "nothing is released"
+    return release.manifest
+
+
 def released_in_lake(postgres: Postgres, database: str) -> Released:
     """As a person asks it, who knows nothing but the database and a password."""
     lake = load_settings().lake
@@ -66,6 +73,7 @@ def test_a_lake_releases_the_rows_that_a_file_does(postgres: Postgres, tmp_path:
         with environment(**(warehouse(file) | own)):
             run_chain()
             expected = released_file()
+            assert set(released_manifest().views) == {"ebird.checklist_species"}
         assert len(expected["ebird.region_daily_totals"]) == 2
         # what the API says is read once: an answer carries the time at which it was read
         landing = Path(".databox/ingestion/landing")
@@ -76,4 +84,5 @@ def test_a_lake_releases_the_rows_that_a_file_does(postgres: Postgres, tmp_path:
             run_chain()
             assert released_in_lake(postgres, database) == expected
             assert released_file() == expected
+            assert set(released_manifest().views) == {"ebird.checklist_species"}
             assert not list(machine.glob(".databox/*/snapshots")), "handed over in a file"

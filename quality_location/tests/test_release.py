@@ -16,9 +16,10 @@ import duckdb
 import pytest
 from dagster_duckdb import DuckDBResource
 
-from databox_shared.contracts import MARTS, contract
+from databox_shared.contracts import MARTS, RAW, STAGING, contract
 from quality_location import page, release_file
 from quality_location import release as release_module
+from quality_location.assets import CHECKS
 from quality_location.checks import date_column
 from quality_location.release import Facts, make_release
 from quality_location.warehouse import attached, held_snapshots
@@ -102,6 +103,17 @@ def test_the_manifest_says_what_is_there(released_world: "World") -> None:
         assert file["sha256"] == hashlib.sha256(content).hexdigest()
     assert said["contracts"] == {"ebird": contract(MARTS).version}
     assert said["checks"]["failed"] == 0
+    assert said["built_from"] == {name: contract(name).version for name in (RAW, STAGING)}
+    results = {result["check"]: result for result in said["results"]}
+    assert len(results) == len(CHECKS) == sum(said["checks"].values())
+    # the world is of 2020
+    assert results["ebird.species_daily:fresh"] == {
+        "check": "ebird.species_daily:fresh",
+        "passed": False,
+        "severity": "WARN",
+    }
+    assert results["ebird.species_daily:key"]["passed"]
+    assert results["ebird.species_daily:key"]["severity"] == "ERROR"
 
 
 def test_the_same_data_leaves_the_release_as_it_is(released_world: "World") -> None:

@@ -30,7 +30,6 @@ from quality_location.evidence import (
     Run,
     check_result,
     release_metadata,
-    source_in_words,
     status,
     table_metadata,
 )
@@ -46,7 +45,6 @@ from quality_location.history import (
 from quality_location.page import write_status
 from quality_location.private import private_sources, private_values_sql
 from quality_location.release import (
-    Facts,
     Release,
     current_release,
     make_release,
@@ -222,8 +220,7 @@ def _release(
     if run.withheld:
         context.log.error(run.verdict)
         return current_release(settings)
-    facts = Facts(run.started_at, run.run_id, source_in_words(run.held), run.held.ids, run.tally)
-    release, is_new = make_release(connection, settings, facts)
+    release, is_new = make_release(connection, settings, run.facts)
     release_into_lake(settings, release)
     if is_new:
         context.log.info("released %s", settings.release_path)

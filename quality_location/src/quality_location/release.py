@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta
@@ -49,6 +49,8 @@ class Facts:
     source: str
     snapshots: Mapping[str, int]
     checks: Mapping[str, int]
+    results: Sequence[Mapping[str, Any]] = ()
+    built_from: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def release_id(self) -> str:
@@ -62,7 +64,9 @@ class Manifest:
 
     `rows` maps table → number of rows, `views` view → its query over the tables (its rows are
     stored nowhere), `files` path within the release → bytes and sha256, and `days` names the days
-    of observation in the way of `databox_shared.days.format_days`.
+    of observation in the way of `databox_shared.days.format_days`. `contracts` are those that it is
+    released under, `built_from` those of the schemas behind it. `results` are the checks that
+    `checks` counts: `check` (`schema.table:name`), `passed`, `severity`.
     """
 
     id: str
@@ -76,6 +80,8 @@ class Manifest:
     rows: Mapping[str, int]
     content: str
     views: Mapping[str, str] = field(default_factory=dict[str, str])
+    built_from: Mapping[str, str] = field(default_factory=dict[str, str])
+    results: Sequence[Mapping[str, Any]] = ()
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
 
 
@@ -132,7 +138,7 @@ def make_release(
         connection,
         building / "report",
         database=settings.release_path.name,
-        about=asdict(manifest),
+        about=asdict(replace(manifest, results=())),
         corrections=corrections(connection, current, manifest, is_whole=is_whole),
     )
     manifest = replace(manifest, files=dict(_files(building)))
@@ -180,6 +186,8 @@ def _manifest(connection: "DuckDBPyConnection", facts: Facts) -> Manifest:
         rows=rows,
         content=digest.hexdigest(),
         views=views,
+        built_from=dict(facts.built_from),
+        results=list(facts.results),
     )
 
 

@@ -111,6 +111,7 @@ def _write_about(connection: "DuckDBPyConnection", manifest: "Manifest") -> None
         "run": manifest.run_id,
         "days": manifest.days or "none",
         **{f"contract {name}": version for name, version in manifest.contracts.items()},
+        **{f"built from contract {name}": said for name, said in manifest.built_from.items()},
         **{f"snapshot {name}": str(number) for name, number in manifest.snapshots.items()},
         **{f"checks {name}": str(number) for name, number in manifest.checks.items()},
         **{f"rows {name}": str(number) for name, number in manifest.rows.items()},
