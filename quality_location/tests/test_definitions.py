@@ -19,7 +19,8 @@ def test_it_loads_as_the_code_server_loads_it() -> None:
     for name in contract("data_quality").tables:
         assert graph.get(dg.AssetKey(["data_quality", name])).owners == ["team:quality"]
     assert definitions.resolve_job_def("data_quality_checks")
-    assert [sensor.name for sensor in definitions.sensors or []] == ["transform_to_quality"]
+    sensors = [sensor.name for sensor in definitions.sensors or []]
+    assert sensors == ["transform_to_quality", "quality_failed"]
 
 
 def test_every_table_of_every_contract_is_checked_and_every_check_says_what_it_means() -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 SAMPLE_ROWS = 10
+NOT_ASKED = "It could not be asked"
 # of a view that is released as one
 DAYS_OF_A_VIEW = 7
 _DAYS_NAMED = 10
@@ -95,7 +96,7 @@ def evaluate_table(
         else:
             read = (table, *_reads(check))
             why = "; ".join(broken[t.full_name] for t in read if t.full_name in broken)
-            outcomes.append(Outcome(check, 1, f"It could not be asked: {why}."))
+            outcomes.append(Outcome(check, 1, f"{NOT_ASKED}: {why}."))
     return outcomes
 
 
