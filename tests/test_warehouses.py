@@ -21,6 +21,7 @@ from databox_shared.settings import load_settings
 from ebird_sandbox.process import running_sandbox
 from ingestion_location.definitions import defs as ingestion
 from quality_location.definitions import definitions as quality
+from quality_location.release import Manifest, current_release
 from transform_location.definitions import defs as transform
 
 pytestmark = pytest.mark.slow
@@ -47,6 +48,12 @@ def run_chain() -> None:
 def released_file() -> Released:
     with duckdb.connect(str(load_settings().release_path), read_only=True) as connection:
         return {t: connection.execute(f"FROM {t} ORDER BY ALL").fetchall() for t in TABLES}
+
+
+def released_manifest() -> Manifest:
+    release = current_release(load_settings())
+    assert release, "nothing is released"
+    return release.manifest
 
 
 def released_in_lake(url: str, s3: str) -> Released:
@@ -79,6 +86,7 @@ def test_a_lake_and_postgresql_release_the_rows_that_a_file_does(
         with environment(**(warehouse(file) | own)):
             run_chain()
             expected = released_file()
+            assert set(released_manifest().views) == {"ebird.checklist_species"}
         assert len(expected["ebird.region_daily_totals"]) == 2
         for scheme, data in (
             ("ducklake:postgres", "?data_path=s3://birds/lake"),
@@ -93,6 +101,7 @@ def test_a_lake_and_postgresql_release_the_rows_that_a_file_does(
             with environment(**(warehouse(machine) | own)):
                 run_chain()
                 assert released_file() == expected
+                assert set(released_manifest().views) == {"ebird.checklist_species"}
                 if scheme == "postgresql":
                     assert released_in_postgres(postgres, database) == {
                         table: _sorted(rows) for table, rows in expected.items()

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from datetime import UTC, date, datetime, timedelta
+from itertools import product
 
 import dagster as dg
 import pytest
@@ -9,12 +10,34 @@ import pytest
 from databox_shared.contracts import RAW
 from ebird_sandbox.process import running_sandbox
 from ingestion_location.definitions import defs
+from ingestion_location.ebird.shapes import SHAPES
+from ingestion_location.ebird.tables import RAW_TABLES, new_columns, new_in_words
 
 from .engine import Engine, World
 
 TODAY = date(2026, 11, 23)
 DAY = date(2026, 11, 20)
 COUNTY = "US-MA-017"
+
+
+@pytest.mark.parametrize(
+    ("resource", "field"),
+    [
+        *product((name.removesuffix("[]") for name in SHAPES), ("mood", "bounds.minZ", "readAt")),
+        *product(["views"], ("obs[].mood", "obs[].a.b")),
+    ],
+)
+def test_one_table_tells_of_a_field_that_is_new(resource: str, field: str) -> None:
+    said = {
+        name: text
+        for name, table in RAW_TABLES.items()
+        if (text := new_in_words(table, {resource: [field]}))
+    }
+    [(table, text)] = said.items()
+    assert field.removeprefix("obs[].") in text
+    kept = new_columns(RAW_TABLES[table], {resource: [field]})
+    assert ("kept as text" in text) == bool(kept)
+    assert ("in no column" in text) != bool(kept)
 
 
 @pytest.fixture(scope="module")

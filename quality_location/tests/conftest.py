@@ -312,7 +312,9 @@ def _rarities() -> list[dict[str, Any]]:
     ]
 
 
-_REGION = {"region_code": "US-DC", "region_name": "District of Columbia"}
+# only a region that is asked for has bounds
+_BOUNDS = dict(zip(("min_x", "max_x", "min_y", "max_y"), (-77.2, -76.9, 38.7, 39.0), strict=True))
+_REGION = {"region_code": "US-DC", "region_name": "District of Columbia"} | _BOUNDS
 _HOTSPOT = {"region_code": "US-DC", "loc_id": "L1", "loc_name": "Rock Creek Park"}
 _AT = {"lat": 38.95, "lng": -77.05, "latitude": 38.95, "longitude": -77.05}
 _LOCATIONS = [
@@ -347,7 +349,13 @@ ROWS = {
     "ebird.checklist_reports": _species_reports,
     "ebird.species_daily": _species_daily,
     "ebird.region_daily_totals": lambda: _stats(
-        ["num_checklists", "num_contributors", "num_species", "stats_checklists"]
+        [
+            "num_checklists",
+            "complete_checklists",
+            "num_contributors",
+            "num_species",
+            "stats_checklists",
+        ]
     ),
     "ebird.species_frequency": _species_frequency,
     "ebird.rarity_alerts": _rarities,

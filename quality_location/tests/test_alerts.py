@@ -3,8 +3,16 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import dagster as dg
 import pytest
 from receivers import Webhook, webhook_of_the_settings
+
+from quality_location import assets
+from quality_location.automation import quality_failed
+from quality_location.checks import Check, RowCheck
+from quality_location.evaluate import NOT_ASKED
+from quality_location.failure import tell_failure
+from quality_location.history import Incident, alert_text
 
 if TYPE_CHECKING:
     from .conftest import World
@@ -51,3 +59,52 @@ def test_a_warning_alone_is_no_alert(world: "World", webhook: type[Webhook]) -> 
     world.publish()
     world.check()
     assert webhook.texts == []
+
+
+def test_many_incidents_are_one_message_that_can_be_read() -> None:
+    incidents = [
+        Incident(f"ebird.t{n}", "key", "team:x", "r" * 36, f"{NOT_ASKED}: {'word ' * 200}")
+        for n in range(40)
+    ]
+    incidents.append(Incident("ebird_raw.taxa", "schema", "team:x", "r" * 36, "It is gone."))
+    head, first, *others, last = alert_text(incidents).splitlines()
+    assert head == "Databox withholds its release; the last good one stays."
+    assert first == "ebird_raw.taxa: schema: It is gone. (run rrrrrrrr, team:x)"
+    assert len(others) == 9
+    assert max(map(len, others)) < 400
+    assert last == "And 31 more checks of 31 tables: see data_quality.incidents."
+
+
+def test_a_failed_run_is_told_once_until_one_succeeds(
+    world: "World", webhook: type[Webhook], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = assets.CHECKS
+    crash = RowCheck(good[-1].table, "crash", "", blocking=False, fails={"x": "error('Anna')"})
+
+    def run(checks: list[Check]) -> str:
+        monkeypatch.setattr(assets, "CHECKS", checks)
+        result = world.check(raise_on_error=False)
+        if not result.success:
+            record = world.instance.get_run_record_by_id(result.run_id)
+            assert record
+            context = dg.build_run_status_sensor_context(
+                sensor_name=quality_failed.name,
+                dagster_event=result.get_run_failure_event(),
+                dagster_instance=world.instance,
+                dagster_run=record.dagster_run,
+            ).for_run_failure()
+            tell_failure(context)
+        return result.run_id
+
+    webhook.status = 500
+    run([*good, crash])
+    assert webhook.texts == [], "it could not be delivered"
+    webhook.status = 200
+    second = run([*good, crash])
+    run([*good, crash])
+    assert len(webhook.texts) == 1
+    assert second[:8] in webhook.texts[0]
+    assert "Anna" not in webhook.texts[0]
+    run(good)
+    run([*good, crash])
+    assert len(webhook.texts) == 2

@@ -1,6 +1,6 @@
 """Single checks, asked directly: what they let through and what they do not."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ import pytest
 from dagster_duckdb import DuckDBResource
 
 from quality_location.assets import CHECKS
+from quality_location.checks import FreshnessCheck
 from quality_location.evaluate import Outcome, broken_tables, evaluate_table
 from quality_location.private import private_values_sql
 from quality_location.warehouse import attached, held_snapshots
@@ -42,6 +43,48 @@ def test_a_day_is_fresh_for_its_hours_after_it_has_ended(
     assert ask(world, "ebird.species_daily:fresh", now).passed is is_fresh
 
 
+def test_what_is_refreshed_daily_is_watched_by_the_column_that_tells_it() -> None:
+    watched = {
+        check.table.full_name: check.moment.removeprefix("t.")
+        for check in CHECKS
+        if isinstance(check, FreshnessCheck) and check.name == "fresh"
+    }
+    by_day = dict.fromkeys(
+        [
+            *("ebird_raw.checklists", "ebird_raw.observations", "ebird_raw.region_stats"),
+            *("ebird_raw.historic_observations", "ebird_raw.top100"),
+            *("ebird_staging.checklists", "ebird_staging.observations"),
+            *("ebird_staging.region_stats", "ebird_staging.species_reports"),
+            *("ebird.species_daily", "ebird.region_daily_totals"),
+            *("ebird.checklists", "ebird.checklist_reports"),
+        ],
+        "obs_date",
+    )
+    read = dict.fromkeys(
+        [
+            *("ebird_raw.hotspots", "ebird_raw.species_lists"),
+            *("ebird_raw.taxa", "ebird_raw.regions", "ebird_staging.locations"),
+        ],
+        "read_at",
+    )
+    assert watched == {
+        **by_day,
+        **read,
+        "ebird_raw.recent_observations": "polled_at",
+        "ebird_raw.notable_observations": "polled_at",
+        "ebird_staging.place_months": "last_visit",
+        "ebird.hotspot_ranking": "last_visit",
+        "ebird.species_last_seen": "last_seen",
+        "ebird.phenology": "last_date",
+    }
+
+
+def test_a_version_of_the_taxonomy_that_was_missed_is_told(world: "World") -> None:
+    # the newest one is read once, and the next comes in a year
+    assert ask(world, "ebird_raw.taxa:fresh", END_OF_DAYS + timedelta(days=399)).passed
+    assert not ask(world, "ebird_raw.taxa:fresh", END_OF_DAYS + timedelta(days=401)).passed
+
+
 def test_an_empty_table_is_not_fresh(world: "World") -> None:
     world.run_sql("ingestion", "DELETE FROM stored.ebird_raw__notable_observations")
     world.publish()
@@ -58,6 +101,83 @@ def test_the_last_good_day_is_not_the_last_day(world: "World") -> None:
     world.publish()
     assert ask(world, name, END_OF_DAYS + timedelta(hours=48)).passed
     assert not ask(world, name, END_OF_DAYS + timedelta(hours=49)).passed
+
+
+def test_a_region_that_stopped_is_not_hidden_by_one_that_goes_on(world: "World") -> None:
+    _add_region(world, "US-MA", last_day=DAYS[0])
+    now = END_OF_DAYS + timedelta(hours=13)
+    for name in ("ebird_raw.region_stats:fresh", "ebird.region_daily_totals:fresh"):
+        outcome = ask(world, name, now)
+        assert not outcome.passed
+        assert outcome.reason == (
+            "The newest of US-MA is 2020-11-20, 37 hours ago; 36 hours are allowed."
+        )
+    late = END_OF_DAYS + timedelta(hours=49)
+    outcome = ask(world, "ebird.region_daily_totals:last_good_day", late)
+    assert "The newest of US-MA is 2020-11-20, 73 hours ago" in outcome.reason
+
+
+def test_a_region_that_is_not_asked_for_any_more_is_not_judged(world: "World") -> None:
+    _add_region(world, "US-MA", last_day=DAYS[0])
+    # its name stays, as it was read last
+    world.run_sql(
+        "ingestion",
+        "UPDATE stored.ebird_raw__regions SET read_at = read_at - INTERVAL 1 DAY "
+        "WHERE region_code = 'US-MA'",
+    )
+    world.publish()
+    outcome = ask(world, "ebird.region_daily_totals:fresh", END_OF_DAYS + timedelta(hours=13))
+    assert outcome.passed
+    assert "The newest of US-DC is 2020-11-21" in outcome.reason
+    assert "Not asked for any more: US-MA." in outcome.reason
+
+
+def test_an_asked_region_that_never_came_is_told(world: "World") -> None:
+    _add_region(world, "US-MA", last_day=None)
+    outcome = ask(world, "ebird.region_daily_totals:fresh")
+    assert outcome.reason == "There is no such row at all for US-MA."
+
+
+def test_a_day_for_which_ebird_has_no_checklist_is_not_missing(world: "World") -> None:
+    _add_region(world, "US-MA", last_day=DAYS[0])
+    now = END_OF_DAYS + timedelta(hours=13)
+    assert not ask(world, "ebird.species_daily:fresh", now).passed
+    world.run_sql(
+        "ingestion",
+        "INSERT INTO stored.ebird_raw__region_stats SELECT * REPLACE ('US-MA' AS region_code, "
+        f"0 AS num_checklists) FROM stored.ebird_raw__region_stats WHERE obs_date = '{DAYS[1]}'",
+    )
+    world.publish()
+    assert ask(world, "ebird.species_daily:fresh", now).passed
+
+
+def _add_region(world: "World", code: str, *, last_day: date | None) -> None:
+    """Another asked region, loaded like the world's own until a day, or never; published."""
+    tables = ("ebird_raw.region_stats", "ebird.region_daily_totals", "ebird.species_daily")
+    until = f"obs_date <= '{last_day}'" if last_day else "false"
+    for name, rows in [("ebird_raw.regions", "true"), *((name, until) for name in tables)]:
+        stored = f"stored.{name.replace('.', '__')}"
+        world.run_sql(
+            "ingestion" if name.startswith("ebird_raw") else "transform",
+            f"INSERT INTO {stored} SELECT * REPLACE ('{code}' AS region_code) FROM {stored} "
+            f"WHERE {rows}",
+        )
+    world.publish()
+
+
+def test_the_last_days_of_a_region_are_its_own(world: "World") -> None:
+    totals = "stored.ebird__region_daily_totals"
+    _add_region(world, "US-MA", last_day=DAYS[1])
+    world.run_sql(
+        "transform",
+        # eight usual weeks, then a day that is not; the other region goes on for a month
+        f"INSERT INTO {totals} SELECT t.* REPLACE (obs_date - 7 * week::INT AS obs_date, "
+        f"60 AS num_checklists) FROM {totals} t, range(1, 9) w(week) "
+        f"WHERE region_code = 'US-MA' AND obs_date = '{DAYS[1]}'; "
+        f"UPDATE {totals} SET obs_date = obs_date + 30 WHERE region_code = 'US-DC'",
+    )
+    world.publish()
+    assert ask(world, "ebird.region_daily_totals:usual_volume").failing_rows == 1
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import timedelta
 
 import dagster as dg
 
@@ -18,7 +19,8 @@ def test_it_loads_as_the_code_server_loads_it() -> None:
     for name in contract("data_quality").tables:
         assert graph.get(dg.AssetKey(["data_quality", name])).owners == ["team:quality"]
     assert definitions.resolve_job_def("data_quality_checks")
-    assert [sensor.name for sensor in definitions.sensors or []] == ["transform_to_quality"]
+    sensors = [sensor.name for sensor in definitions.sensors or []]
+    assert sensors == ["transform_to_quality", "quality_failed"]
 
 
 def test_every_table_of_every_contract_is_checked_and_every_check_says_what_it_means() -> None:
@@ -33,6 +35,15 @@ def test_every_table_of_every_contract_is_checked_and_every_check_says_what_it_m
     for name in (RAW, STAGING, MARTS):
         for table in contract(name).tables:
             assert {"schema", "key", "values"} <= set(checked[name, table])
+
+
+def test_that_quality_has_stopped_is_seen_by_dagster_itself() -> None:
+    graph = definitions.resolve_asset_graph()
+    for table in contract("data_quality").tables.values():
+        hours = table.freshness_hours
+        policy = dg.FreshnessPolicy.time_window(timedelta(hours=hours)) if hours else None
+        assert graph.get(table.asset_key).freshness_policy == policy
+    assert graph.get(dg.AssetKey(["data_quality", "check_results"])).freshness_policy
 
 
 def test_loading_imports_nothing_heavy() -> None:

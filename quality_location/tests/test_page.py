@@ -1,18 +1,26 @@
 """The page in a real browser: it opens from disk, works, is accessible and tells how things are."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from dagster_duckdb import DuckDBResource
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from quality_location.assets import CHECKS
 from quality_location.checks import FreshnessCheck
+from quality_location.release import Facts, make_release
+from quality_location.warehouse import attached, held_snapshots
+
+from .conftest import DAYS, OBSERVER, PRIVATE_NAME, PRIVATE_PLACE
 
 if TYPE_CHECKING:
     from .conftest import World
@@ -98,18 +106,24 @@ def test_every_view_opens_fits_and_is_accessible(
             if page.locator(f"#view-{view} .chart").count():
                 expect(page.locator(f"#view-{view} .chart svg")).to_be_visible()
                 expect(page.locator(f"#view-{view} .chart [role]")).to_have_count(0)
-            found = Axe().run(page, options={"preload": False})
-            assert found.violations_count == 0, found.generate_report()
+            _assert_accessible(page)
             overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert overflow <= 0, f"{view} is wider than the screen"
             # what is folded has no size
             page.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)")
+            if page.locator(f"#view-{view} details").count():
+                _assert_accessible(page)
             scrolled = page.evaluate(
                 "[...document.querySelectorAll('.scroll')].filter(box =>"
                 " box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight)"
                 ".map(box => box.ariaLabel)"
             )
             assert scrolled == [], f"tables of {view} scroll inside the page"
+
+
+def _assert_accessible(page: Page) -> None:
+    found = Axe().run(page, options={"preload": False})
+    assert found.violations_count == 0, found.generate_report()
 
 
 @pytest.mark.parametrize("view", ["rare", "species", "hotspots", "quality"])
@@ -216,6 +230,60 @@ def test_the_page_opens_on_the_region_with_the_most_checklists_of_late(opened: O
     expect(page.locator("#region")).to_have_value("US-DC")
 
 
+def test_the_reader_chooses_the_region_and_the_period_of_hotspots(
+    released_world: "World", browser: Browser
+) -> None:
+    world = released_world
+    changes = {
+        # another region, with fewer checklists and a bird of its own
+        "region_daily_totals": "'US-MA' AS region_code, 1 AS num_checklists",
+        "species_daily": "'US-MA' AS region_code, 'Atlantic Puffin' AS com_name",
+        "hotspot_ranking": "'US-MA' AS region_code, 'Plum Island' AS loc_name",
+    }
+    for name, change in changes.items():
+        stored = f"stored.ebird__{name}"
+        world.run_sql(
+            "transform", f"INSERT INTO {stored} SELECT * REPLACE ({change}) FROM {stored}"
+        )
+    stored = "stored.ebird__hotspot_ranking"
+    world.run_sql(
+        "transform",
+        f"UPDATE {stored} SET period = 'all'; INSERT INTO {stored} SELECT * REPLACE "
+        f"('30 days' AS period, loc_name || ' of late' AS loc_name) FROM {stored}; "
+        "INSERT INTO stored.ebird_staging__regions SELECT * REPLACE ('US-MA' AS region_code, "
+        "'Massachusetts, United States' AS region_name) FROM stored.ebird_staging__regions",
+    )
+    for opened in _release_and_open(world, browser):
+        page = opened.show("seen")
+        expect(page.locator("#seen-table")).not_to_contain_text("Puffin")
+        page.get_by_role("combobox", name="Region").select_option("Massachusetts")
+        expect(page.locator("#seen-table tbody tr")).to_have_count(3)
+        expect(page.locator("#seen-table tbody tr").first).to_contain_text("Atlantic Puffin")
+        page.get_by_role("link", name="Hotspots").click()
+        rows = page.locator("#hotspot-table tbody tr")
+        for period, name in {"all loaded days": "Plum Island", "last 30 days": "of late"}.items():
+            page.get_by_role("combobox", name="Period").select_option(period)
+            expect(rows).to_have_count(1)
+            expect(rows).to_contain_text(name)
+            expect(page.locator("#hotspot-chart")).to_have_attribute("aria-label", re.compile(name))
+        page.get_by_role("combobox", name="Region").select_option("District of Columbia")
+        expect(rows).to_contain_text("Rock Creek Park")
+
+
+def test_the_page_has_no_private_place_or_person(released_world: "World") -> None:
+    world = released_world
+    files = [file for file in world.release.folder.rglob("report/*") if file.is_file()]
+    written = "".join(
+        file.read_text(encoding="utf-8") for file in files if file.suffix in {".js", ".html"}
+    )
+    assert "Rock Creek Park" in written
+    for degrees in PRIVATE_PLACE:
+        # however it was rounded
+        assert f"{abs(degrees):.3f}"[:-1] not in written
+    for private in (PRIVATE_NAME, OBSERVER):
+        assert private not in written
+
+
 def test_rarities_are_listed_for_the_days_that_are_asked_for(opened: Opened) -> None:
     page = opened.show("rare")
     rows = page.locator("#rare-table tbody tr")
@@ -249,7 +317,99 @@ def test_a_number_stands_on_the_map_unless_an_earlier_place_lies_too_close(opene
 def test_too_few_loaded_days_are_not_taken_for_no_arrivals(opened: Opened) -> None:
     page = opened.show("moving")
     for table in ("#arrived", "#departed"):
-        expect(page.locator(table)).to_have_text("Not known yet: 2 of 28 days are loaded.")
+        expect(page.locator(table)).to_have_text(
+            "Not known: 2 of the last 35 days are loaded, and 28 are needed."
+        )
+
+
+def test_who_came_and_who_left_is_told_unless_days_are_missing(
+    released_world: "World", browser: Browser
+) -> None:
+    # 40 days: a duck came on the last, a cardinal left ten days ago, a robin was always there
+    world, newest = released_world, DAYS[1]
+    when = "CASE species_code WHEN 'mallar3' THEN n = 0 WHEN 'norcar' THEN n >= 10 ELSE true END"
+    world.run_sql(
+        "transform",
+        "CREATE TEMP TABLE d AS SELECT t.* FROM stored.ebird__region_daily_totals t "
+        f"WHERE obs_date = '{newest}'; CREATE TEMP TABLE s AS SELECT t.* "
+        f"FROM stored.ebird__species_daily t WHERE obs_date = '{newest}'; "
+        "DELETE FROM stored.ebird__region_daily_totals; DELETE FROM stored.ebird__species_daily; "
+        "INSERT INTO stored.ebird__region_daily_totals "
+        "SELECT d.* REPLACE (obs_date - n::INT AS obs_date) FROM d, range(40) r(n); "
+        "INSERT INTO stored.ebird__species_daily "
+        "SELECT s.* REPLACE (obs_date - n::INT AS obs_date) FROM s, range(40) r(n) "
+        f"WHERE {when}",
+    )
+    told = {"#arrived": "Mallard", "#departed": "Northern Cardinal"}
+    for opened in _release_and_open(world, browser):
+        page = opened.show("moving")
+        for table, species in told.items():
+            rows = page.locator(f"{table} tbody tr")
+            expect(rows).to_have_count(1)
+            expect(rows).to_contain_text(species)
+        expect(page.locator("#arrived")).to_contain_text("new here")
+    # nobody looked for three weeks until yesterday
+    for name in ("region_daily_totals", "species_daily"):
+        world.run_sql(
+            "transform",
+            f"DELETE FROM stored.ebird__{name} WHERE obs_date BETWEEN "
+            f"DATE '{newest}' - 22 AND DATE '{newest}' - 1",
+        )
+    for opened in _release_and_open(world, browser):
+        page = opened.show("moving")
+        for table in told:
+            expect(page.locator(table)).to_contain_text("Not known: 13 of the last 35 days")
+
+
+def test_what_was_not_compared_is_not_said_to_be_unchanged(
+    released_world: "World", browser: Browser
+) -> None:
+    world = released_world
+    said = [_corrections(_open(world, browser))]
+
+    manifest = world.release.folder / "manifest.json"
+    contents = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(contents | {"contracts": {"ebird": "0.9.0"}}))
+    other = "UPDATE stored.ebird__species_frequency SET complete_checklists = 6{}"
+    world.run_sql("transform", other.format(1))
+    said.append(_corrections(_release_and_open(world, browser)))
+
+    (world.release.folder / "parquet/ebird/checklists.parquet").unlink()
+    world.run_sql("transform", other.format(2))
+    said.append(_corrections(_release_and_open(world, browser)))
+
+    world.run_sql("transform", other.format(3))
+    said.append(_corrections(_release_and_open(world, browser)))
+
+    first, another_version, damaged, compared = said
+    assert first == ("Not known: this is the first release.", "")
+    assert "under version 0.9.0 of the contract" in another_version[0]
+    assert "are damaged" in damaged[0]
+    assert re.fullmatch("Nothing: no day that release .* had has changed.", compared[0])
+    assert "by day: ebird.species_daily, " in compared[1]
+    assert "Tables without days are not compared" in compared[1]
+
+
+def _corrections(pages: Iterator[Opened]) -> tuple[str, str]:
+    [said] = [
+        tuple(opened.show("quality").locator(f"#correction-{name}").inner_text() for name in _PARTS)
+        for opened in pages
+    ]
+    table, hint = said
+    return table.strip(), hint.strip()
+
+
+_PARTS = ("table", "hint")
+
+
+def _release_and_open(world: "World", browser: Browser) -> Iterator[Opened]:
+    """The page of what transform has now, whatever the checks would say of it."""
+    world.publish()
+    resource, settings = DuckDBResource(database=":memory:"), world.settings
+    with held_snapshots(settings) as held, attached(resource, settings, held) as connection:
+        facts = Facts(datetime.now(UTC), uuid4().hex, "test", held.ids, {})
+        make_release(connection, settings, facts)
+    yield from _open(world, browser)
 
 
 def test_the_footer_leads_to_the_data_by_every_way_to_the_page(
@@ -314,6 +474,32 @@ def test_withheld_data_is_told_with_its_reason(released_world: "World", browser:
         expect(notice).to_contain_text("ebird.species_daily: values: 6 of 6 rows fail")
         row = page.locator("#check-table tbody tr").filter(has_text="values")
         expect(row).to_contain_text("failed")
+
+
+@pytest.mark.parametrize("has_status", [True, False])
+def test_a_page_that_nobody_checks_any_more_says_so(
+    released_world: "World", browser: Browser, *, has_status: bool
+) -> None:
+    world = released_world
+    if not has_status:
+        (world.release.folder.parent / "status.js").unlink()
+    made = datetime.fromisoformat(world.release.manifest.created_at)
+    for opened in _open(world, browser):
+        notice = opened.page.locator("#notice")
+        opened.page.clock.set_fixed_time(made + timedelta(hours=35))
+        if has_status:
+            opened.show("seen")
+            expect(notice).to_be_empty()
+        opened.page.clock.set_fixed_time(made + timedelta(days=9))
+        page = opened.show("seen")
+        expect(notice).to_contain_text("This release is 9 days old")
+        expect(notice).to_contain_text(
+            f"quality has not run since {made:%Y-%m-%d %H:%M} UTC" if has_status else "status.js"
+        )
+        _assert_accessible(page)
+        if not has_status:
+            # what is missing is an error of the browser's, and no fault of the page
+            opened.faults.clear()
 
 
 def test_an_old_release_knows_that_it_is_old_and_the_new_one_what_it_corrected(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +16,11 @@ import duckdb
 import pytest
 from dagster_duckdb import DuckDBResource
 
-from databox_shared.contracts import MARTS, contract
+from databox_shared.contracts import MARTS, RAW, STAGING, contract
+from quality_location import page, release_file
 from quality_location import release as release_module
-from quality_location import release_file
+from quality_location.assets import CHECKS
+from quality_location.checks import date_column
 from quality_location.release import Facts, make_release
 from quality_location.warehouse import attached, held_snapshots
 
@@ -56,7 +59,7 @@ def test_it_holds_what_the_contract_says_and_no_private_word(released_world: "Wo
     assert OBSERVER.encode() not in written
 
 
-@pytest.mark.parametrize("large", [1_000_000, 1])
+@pytest.mark.parametrize("large", [1_000_000, 0])
 def test_the_parquet_files_hold_the_same_rows(
     world: "World", monkeypatch: pytest.MonkeyPatch, large: int
 ) -> None:
@@ -65,7 +68,7 @@ def test_the_parquet_files_hold_the_same_rows(
     for table in contract(MARTS).tables.values():
         if table.full_name in VIEWS:
             continue
-        files = "/*/*.parquet" if large == 1 and table.day_column else ".parquet"
+        files = "/*/*.parquet" if not large and date_column(table) else ".parquet"
         path = release.folder / "parquet" / table.schema / table.name
         columns = ", ".join(column.name for column in table.columns)
         there = world.query(f"SELECT {columns} FROM {table.full_name} ORDER BY ALL")
@@ -77,6 +80,21 @@ def test_the_parquet_files_hold_the_same_rows(
     )
 
 
+def test_every_file_that_the_page_is_made_of_is_in_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "page"
+    not_in_it = shutil.ignore_patterns("__pycache__", "README.md")
+    shutil.copytree(Path(page.__file__).parent, here, ignore=not_in_it)
+    monkeypatch.setattr(page, "_HERE", here)
+    versions = {page.page_version()}
+    files = [file for file in here.rglob("*") if file.is_file()]
+    for file in files:
+        file.write_bytes(file.read_bytes() + b" ")
+        versions.add(page.page_version())
+    assert len(versions) == 1 + len(files)
+
+
 def test_the_manifest_says_what_is_there(released_world: "World") -> None:
     said = json.loads((released_world.release.folder / "manifest.json").read_text())
     for name, file in said["files"].items():
@@ -85,6 +103,17 @@ def test_the_manifest_says_what_is_there(released_world: "World") -> None:
         assert file["sha256"] == hashlib.sha256(content).hexdigest()
     assert said["contracts"] == {"ebird": contract(MARTS).version}
     assert said["checks"]["failed"] == 0
+    assert said["built_from"] == {name: contract(name).version for name in (RAW, STAGING)}
+    results = {result["check"]: result for result in said["results"]}
+    assert len(results) == len(CHECKS) == sum(said["checks"].values())
+    # the world is of 2020
+    assert results["ebird.species_daily:fresh"] == {
+        "check": "ebird.species_daily:fresh",
+        "passed": False,
+        "severity": "WARN",
+    }
+    assert results["ebird.species_daily:key"]["passed"]
+    assert results["ebird.species_daily:key"]["severity"] == "ERROR"
 
 
 def test_the_same_data_leaves_the_release_as_it_is(released_world: "World") -> None:
@@ -119,13 +148,39 @@ def test_a_damaged_release_is_made_again(released_world: "World") -> None:
     assert released_world.query("SELECT count(*) FROM ebird.species_daily") == [(6,)]
 
 
-def test_old_releases_go_after_their_days(released_world: "World") -> None:
+@pytest.mark.parametrize("is_there", [True, False], ids=["damaged", "missing"])
+@pytest.mark.parametrize("birds", [2, 9], ids=["the same data", "other data"])
+def test_a_damaged_parquet_file_hinders_no_later_release(
+    released_world: "World", birds: int, *, is_there: bool
+) -> None:
+    old = released_world.release.folder
+    file = old / "parquet" / "ebird" / "species_daily.parquet"
+    if is_there:
+        file.write_bytes(file.read_bytes()[:100])
+    else:
+        file.unlink()
+    _count_birds(released_world, birds)
+    assert released_world.check().success
+    assert released_world.release.folder != old
+    again = released_world.release.folder / file.relative_to(old)
+    assert released_world.query(f"SELECT DISTINCT birds_counted FROM '{again}'") == [(birds,)]
+
+
+def test_a_release_goes_so_many_days_after_it_was_replaced(released_world: "World") -> None:
     releases = [released_world.release.folder]
-    for days in (0, 2, release_module.KEEP_DAYS + 1):
+    kept: list[list[bool]] = []
+    keep = release_module.KEEP_DAYS
+    for days in (0, keep + 1, keep + 2, 2 * keep + 2):
         _count_birds(released_world, 10 + days)
         releases.append(_release(released_world, NOW + timedelta(days=days)).folder)
+        kept.append([folder.exists() for folder in releases])
     # the first was made by the real clock, long after the others
-    assert [folder.exists() for folder in releases] == [True, False, True, True]
+    assert kept == [
+        [True, True],
+        [True, True, True],
+        [True, True, True, True],
+        [True, False, True, True, True],
+    ]
 
 
 def test_a_reader_of_the_old_file_hinders_nobody(released_world: "World") -> None:

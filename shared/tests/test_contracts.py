@@ -54,3 +54,16 @@ def test_another_major_version_is_refused_with_what_to_do_and_a_minor_one_is_rea
     for version in ("1.9.0", "3.0.0", None):
         with pytest.raises(ContractError, match=r"snapshot 7 .* deploy the location"):
             birds.check_readable(version, source="snapshot 7")
+
+
+def test_a_freshness_may_name_the_column_that_tells_it() -> None:
+    sla = "\nslaProperties: [{{property: freshness, element: nests{column}, value: 36, unit: h}}]"
+    text = MINIMAL + sla
+    whole, by_column = (
+        parse_contract(text.format(key=", primaryKey: true", column=column)).tables["nests"]
+        for column in ("", ".nest_id")
+    )
+    assert (whole.freshness_hours, whole.freshness_column) == (36, None)
+    assert (by_column.freshness_hours, by_column.freshness_column) == (36, "nest_id")
+    with pytest.raises(ContractError, match=r"a freshness by egg_id, which is none"):
+        parse_contract(text.format(key=", primaryKey: true", column=".egg_id"))

@@ -8,7 +8,7 @@ does, and then nothing is released.
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,6 @@ from quality_location.evidence import (
     Run,
     check_evaluation,
     release_metadata,
-    source_in_words,
     status,
     table_metadata,
 )
@@ -47,7 +46,6 @@ from quality_location.history import (
 from quality_location.page import write_status
 from quality_location.private import private_sources, private_values_sql
 from quality_location.release import (
-    Facts,
     Release,
     current_release,
     make_release,
@@ -92,6 +90,10 @@ history_assets = [
         owners=[table.owner],
         kinds={"duckdb"},
         description=f"{table.description} Grain: {table.grain}.",
+        # not a check of this location: when it stops, its checks do
+        freshness_policy=dg.FreshnessPolicy.time_window(timedelta(hours=table.freshness_hours))
+        if table.freshness_hours
+        else None,
         metadata={
             "dagster/column_schema": table.column_schema,
             "dagster/table_name": table.full_name,
@@ -223,8 +225,7 @@ def _release(
     if run.withheld:
         context.log.error(run.verdict)
         return current_release(settings)
-    facts = Facts(run.started_at, run.run_id, source_in_words(run.held), run.held.ids, run.tally)
-    release, is_new = make_release(connection, settings, facts)
+    release, is_new = make_release(connection, settings, run.facts)
     _publish_release(context, settings, release)
     if is_new:
         context.log.info("released %s", settings.release_path)

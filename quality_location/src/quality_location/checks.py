@@ -7,7 +7,7 @@ its checks. Nothing about a column is said here: columns, keys, ranges and refer
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import dagster as dg
 
@@ -52,13 +52,31 @@ class ColumnsCheck(Check):
 
 @dataclass(frozen=True)
 class FreshnessCheck(Check):
-    """The newest value of `moment` over rows `t` is at most `hours` old.
+    """The newest value of `moment` over rows `t` is at most `hours` old, in every asked region.
 
-    `moment` is a SQL expression; a DATE counts as its day's end.
+    `moment` is a SQL expression. With `of_days` it is a day, which counts as its end, and a day for
+    which eBird has no checklist needs no row. A table without regions is judged as a whole.
     """
 
     moment: str = ""
     hours: float = 0
+    of_days: bool = False
+
+    @property
+    def has_regions(self) -> bool:
+        """Whether rows belong to the regions that are asked for."""
+        return "region_code" in self.table.key and self.table.name != "regions"
+
+    @property
+    def needs_every_region(self) -> bool:
+        """Whether an asked region without any row is a fault: there is a row for each day."""
+        return self.table.key == ("region_code", self.table.day_column)
+
+    @property
+    def reads(self) -> tuple[Table, ...]:
+        """The other tables that it looks into: for regions that are asked for, and empty days."""
+        names = ("regions", "region_stats") if self.has_regions else ()
+        return tuple(table_named(RAW, name) for name in names)
 
 
 @dataclass(frozen=True)
@@ -108,6 +126,25 @@ def table_named(schema: str, name: str) -> Table:
     return contract(schema).tables[name]
 
 
+def asked_regions() -> str:
+    """The regions that are asked for, as a subquery of `region_code`.
+
+    One that was taken out of EBIRD_REGIONS keeps its rows, and its name as it was read last; only
+    those that are asked for are read anew, and have bounds. A read is of one date.
+    """
+    regions = relation(table_named(RAW, "regions"))
+    return (
+        f"(SELECT region_code FROM {regions} WHERE min_x IS NOT NULL "
+        f"AND read_at > (SELECT max(read_at) FROM {regions}) - INTERVAL 12 HOUR)"
+    )
+
+
+def date_column(table: Table) -> str | None:
+    """The day of a row: its partition, or else the first date that every row has."""
+    dates = [column.name for column in table.columns if column.required and column.type == "DATE"]
+    return table.day_column or next(iter(dates), None)
+
+
 def literal(text: str) -> str:
     """A text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"
@@ -154,15 +191,7 @@ def _of_table(table: Table) -> Iterator[Check]:
         if column.references:
             yield _reference(table, column, *column.references)
     if table.freshness_hours is not None:
-        yield FreshnessCheck(
-            table,
-            "fresh",
-            f"The newest {'day has ended' if table.day_column else 'row was read'} at most "
-            f"{table.freshness_hours:g} hours ago.",
-            blocking=False,
-            moment=f"t.{_freshness_column(table)}",
-            hours=table.freshness_hours,
-        )
+        yield _freshness(table, table.freshness_hours)
 
 
 def _values(table: Table) -> Check:
@@ -222,15 +251,24 @@ def _reference(table: Table, column: Column, target_name: str, target_column: st
     )
 
 
-def _freshness_column(table: Table) -> str:
-    if table.day_column:
-        return table.day_column
-    moments = [c.name for c in table.columns if c.required and c.type in {"DATE", "TIMESTAMP"}]
-    best = [name for name in _READ_COLUMNS if name in moments] or moments
-    if not best:
+def _freshness(table: Table, hours: float) -> Check:
+    moments = {c.name: c for c in table.columns if c.required and c.type in {"DATE", "TIMESTAMP"}}
+    told_by = [table.freshness_column] if table.freshness_column else [*_telling(table), *moments]
+    column = next((moments[name] for name in told_by if name in moments), None)
+    if column is None:
         msg = f"{table.full_name} has a freshness, and no required DATE or TIMESTAMP to tell it by"
         raise ContractError(msg)
-    return best[0]
+    of_days = column.type == "DATE"
+    check = FreshnessCheck(
+        table, "fresh", "", blocking=False, moment=f"t.{column.name}", hours=hours, of_days=of_days
+    )
+    what = f"{column.name}, a day, has ended" if of_days else f"{column.name} is"
+    where = " in every region that is asked for" if check.has_regions else ""
+    return replace(check, meaning=f"The newest {what} at most {hours:g} hours ago{where}.")
+
+
+def _telling(table: Table) -> tuple[str, ...]:
+    return (table.day_column, *_READ_COLUMNS) if table.day_column else _READ_COLUMNS
 
 
 def _public(columns: Sequence[Column]) -> tuple[str, ...]:

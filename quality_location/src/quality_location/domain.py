@@ -9,6 +9,7 @@ from quality_location.checks import (
     Check,
     FreshnessCheck,
     RowCheck,
+    asked_regions,
     is_absent_by,
     relation,
     table_named,
@@ -128,22 +129,25 @@ def _usual_volume() -> Check:
     width = "greatest(3 * 1.4826 * mad(p.num_checklists), 0.25 * median(p.num_checklists), 5)"
     low = f"(SELECT median(p.num_checklists) - {width} {usual})"
     high = f"(SELECT median(p.num_checklists) + {width} {usual})"
+    newest = f"SELECT max(p.obs_date) FROM {relation(totals)} p WHERE p.region_code = t.region_code"
     return RowCheck(
         totals,
         "usual_volume",
-        f"The checklists of each of the last 7 loaded days are as many as on the same weekday of "
+        f"The checklists of each of a region's last 7 days are as many as on the same weekday of "
         f"the {WEEKS} weeks before: their median ± 3 robust standard deviations (at least a "
         f"quarter of the median, and 5). Days with fewer than {KNOWN_WEEKS} such weeks are not "
-        "judged. Bird counts and storms are real exceptions.",
+        "judged, nor regions that are not asked for any more. Bird counts and storms are real "
+        "exceptions.",
         blocking=False,
         fails={
             "an unusual number of checklists": (
-                f"t.obs_date > (SELECT max(obs_date) - 7 FROM {relation(totals)}) AND "
+                f"t.region_code IN {asked_regions()} AND t.obs_date > ({newest}) - 7 AND "
                 f"(SELECT count(*) {usual}) >= {KNOWN_WEEKS} AND "
                 f"(t.num_checklists < {low} OR t.num_checklists > {high})"
             )
         },
         shows=("num_checklists",),
+        reads=(table_named(RAW, "regions"),),
         explains={"usual_from": f"round({low})", "usual_to": f"round({high})"},
     )
 
@@ -179,8 +183,9 @@ def _last_good_day() -> Check:
         table_named(MARTS, "region_daily_totals"),
         "last_good_day",
         f"The last day that is at least {COMPLETE_SHARE:.0%} complete has ended at most "
-        f"{LAST_GOOD_DAY_HOURS} hours ago.",
+        f"{LAST_GOOD_DAY_HOURS} hours ago in every region that is asked for.",
         blocking=False,
         moment=f"CASE WHEN t.completeness >= {COMPLETE_SHARE} THEN t.obs_date END",
         hours=LAST_GOOD_DAY_HOURS,
+        of_days=True,
     )

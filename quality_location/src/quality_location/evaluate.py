@@ -9,13 +9,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
-from databox_shared.contracts import Table
-from quality_location.checks import Check, ColumnsCheck, FreshnessCheck, RowCheck, relation
+from databox_shared.contracts import RAW, Table
+from quality_location.checks import (
+    Check,
+    ColumnsCheck,
+    FreshnessCheck,
+    RowCheck,
+    asked_regions,
+    date_column,
+    relation,
+    table_named,
+)
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 SAMPLE_ROWS = 10
+NOT_ASKED = "It could not be asked"
 # of a view that is released as one
 DAYS_OF_A_VIEW = 7
 _DAYS_NAMED = 10
@@ -72,22 +82,26 @@ def evaluate_table(
     columns = table_columns(connection, table)
     scan: _Scan | None = None
     outcomes: list[Outcome] = []
-    rows = [check for check in checks if isinstance(check, RowCheck)]
-    askable = [c for c in rows if not any(t.full_name in broken for t in (table, *c.reads))]
-    if table.full_name not in broken:
-        scan = _Scan(connection, table, askable, checks, newest_days_only)
+    askable = [c for c in checks if not any(t.full_name in broken for t in (table, *_reads(c)))]
+    rows = [check for check in askable if isinstance(check, RowCheck)]
+    if rows:
+        scan = _Scan(connection, table, rows, newest_days_only)
     for check in checks:
         if isinstance(check, ColumnsCheck):
             outcomes.append(_columns_outcome(check, columns))
         elif isinstance(check, RowCheck) and scan is not None and check in askable:
             outcomes.append(scan.outcome(check))
-        elif isinstance(check, FreshnessCheck) and scan is not None:
-            outcomes.append(scan.freshness(check, now))
+        elif isinstance(check, FreshnessCheck) and check in askable:
+            outcomes.append(_freshness(connection, check, now))
         else:
-            reads = check.reads if isinstance(check, RowCheck) else ()
-            why = "; ".join(broken[t.full_name] for t in (table, *reads) if t.full_name in broken)
-            outcomes.append(Outcome(check, 1, f"It could not be asked: {why}."))
+            read = (table, *_reads(check))
+            why = "; ".join(broken[t.full_name] for t in read if t.full_name in broken)
+            outcomes.append(Outcome(check, 1, f"{NOT_ASKED}: {why}."))
     return outcomes
+
+
+def _reads(check: Check) -> tuple[Table, ...]:
+    return check.reads if isinstance(check, RowCheck | FreshnessCheck) else ()
 
 
 def broken_tables(connection: "DuckDBPyConnection", tables: Sequence[Table]) -> dict[str, str]:
@@ -156,7 +170,6 @@ class _Scan:
         connection: "DuckDBPyConnection",
         table: Table,
         rows: Sequence[RowCheck],
-        checks: Sequence[Check],
         newest_days_only: bool,
     ) -> None:
         self._connection = connection
@@ -168,9 +181,6 @@ class _Scan:
         inner = [f"t.{day} AS day"] if day else []
         outer = ["day", "grouping(day) AS total"] if day else ["1 AS total"]
         outer.append("count(*) AS rows")
-        for number, check in enumerate(c for c in checks if isinstance(c, FreshnessCheck)):
-            inner.append(f"{check.moment} AS m{number}")
-            outer.append(f"max(m{number}) AS {check.name}")
         for number, check in enumerate(rows):
             flags = [f"c{number}_{n}" for n in range(len(check.fails))]
             conditions = zip(check.fails.values(), flags, strict=True)
@@ -209,26 +219,58 @@ class _Scan:
             query=query,
         )
 
-    def freshness(self, check: FreshnessCheck, now: datetime) -> Outcome:
-        query = f"SELECT max({check.moment}) FROM {relation(check.table)} t"
-        newest = self._total.get(check.name)
-        if newest is None:
-            return Outcome(check, 1, "There is no such row at all.", query=query)
-        age = now - _moment(newest)
-        hours = max(age / timedelta(hours=1), 0)
-        allowed = f"{check.hours:g} hours are allowed"
-        reason = f"The newest is {newest}, {hours:.0f} hours ago; {allowed}."
-        return Outcome(check, int(hours > check.hours), reason, query=query)
+
+def _freshness(connection: "DuckDBPyConnection", check: FreshnessCheck, now: datetime) -> Outcome:
+    query = _newest_by_region(check) if check.has_regions else _newest(check)
+    found = connection.execute(query).fetchall()
+    left_out = [str(region) for region, _, is_asked in found if not is_asked]
+    asked = [(str(region), newest) for region, newest, is_asked in found if is_asked]
+    judged = {region: newest for region, newest in asked if newest is not None}
+    if not judged or (check.needs_every_region and len(judged) < len(asked)):
+        without = [region for region, newest in asked if newest is None and region]
+        where = f" for {', '.join(without)}" if without else ""
+        return Outcome(check, 1, f"There is no such row at all{where}.", query=query)
+    ages = {
+        region: max((now - _moment(newest)) / timedelta(hours=1), 0)
+        for region, newest in judged.items()
+    }
+    worst, *others = sorted(ages, key=lambda region: (-ages[region], region))
+    reason = (
+        f"The newest{f' of {worst}' if worst else ''} is {judged[worst]}, {ages[worst]:.0f} hours "
+        f"ago; {check.hours:g} hours are allowed."
+    )
+    too_old = [region for region in others if ages[region] > check.hours]
+    reason += f" Too old as well: {', '.join(too_old)}." if too_old else ""
+    reason += f" Not asked for any more: {', '.join(left_out)}." if left_out else ""
+    return Outcome(check, int(ages[worst] > check.hours), reason, query=query)
+
+
+def _newest(check: FreshnessCheck) -> str:
+    return (
+        f"SELECT '' AS region_code, max({check.moment}) AS newest, true AS is_asked "
+        f"FROM {relation(check.table)} t"
+    )
+
+
+def _newest_by_region(check: FreshnessCheck) -> str:
+    rows = f"SELECT t.region_code, {check.moment} AS moment FROM {relation(check.table)} t"
+    if check.of_days:
+        stats = relation(table_named(RAW, "region_stats"))
+        rows += f" UNION ALL SELECT region_code, obs_date FROM {stats} WHERE num_checklists = 0"
+    return (
+        "SELECT region_code, max(moment) AS newest, bool_or(asked.region_code IS NOT NULL) "
+        f"AS is_asked FROM ({rows}) FULL JOIN {asked_regions()} asked USING (region_code) "
+        "GROUP BY region_code ORDER BY newest, region_code"
+    )
 
 
 def _newest_days(table: Table) -> str:
     """The newest days of a table as a subquery; empty if its rows have no date."""
-    dates = [column.name for column in table.columns if column.required and column.type == "DATE"]
-    if not dates:
+    day = date_column(table)
+    if day is None:
         return ""
     rows = relation(table)
-    newest = f"(SELECT max({dates[0]}) FROM {rows})"
-    return f"(FROM {rows} WHERE {dates[0]} > {newest} - {DAYS_OF_A_VIEW})"
+    return f"(FROM {rows} WHERE {day} > (SELECT max({day}) FROM {rows}) - {DAYS_OF_A_VIEW})"
 
 
 def _failing_rows_query(check: RowCheck, source: str) -> str:

@@ -24,7 +24,7 @@ from quality_location.checks import FreshnessCheck, relation
 from quality_location.evaluate import Outcome
 from quality_location.history import SCORECARD, Recorded, outcome_word
 from quality_location.losses import COMPLETE_SHARE
-from quality_location.release import Release
+from quality_location.release import Facts, Release
 from quality_location.warehouse import Held
 
 if TYPE_CHECKING:
@@ -48,6 +48,26 @@ class Run:
         """How many checks passed, warned and failed."""
         counts = Counter(map(outcome_word, self.outcomes))
         return {word: counts[word] for word in ("passed", "warned", "failed")}
+
+    @property
+    def facts(self) -> Facts:
+        """What a release is told about this run."""
+        return Facts(
+            created_at=self.started_at,
+            run_id=self.run_id,
+            source=source_in_words(self.held),
+            snapshots=self.held.ids,
+            checks=self.tally,
+            results=[
+                {
+                    "check": f"{outcome.check.table.full_name}:{outcome.check.name}",
+                    "passed": outcome.passed,
+                    "severity": severity(outcome).value,
+                }
+                for outcome in self.outcomes
+            ],
+            built_from={k: v for k, v in self.held.contracts.items() if k != MARTS},
+        )
 
     @property
     def verdict(self) -> str:

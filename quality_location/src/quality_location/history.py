@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -16,7 +17,7 @@ import dagster as dg
 from databox_shared.contracts import Table, contract
 from databox_shared.days import format_days, parse_days
 from quality_location.checks import literal
-from quality_location.evaluate import Outcome
+from quality_location.evaluate import NOT_ASKED, Outcome
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -36,6 +37,7 @@ def _filled(*names: str) -> list[Table]:
 
 RESULTS, SCORECARD, INCIDENTS = _filled("check_results", "scorecard", "incidents")
 RUNS_SCORED = 30
+INCIDENTS_TOLD, REASON_LENGTH = 10, 300
 # the file is named for its location; another name for the catalog keeps it apart from a schema
 _CATALOG = "history"
 _MOMENT = "%Y-%m-%d %H:%M:%S.%f"
@@ -66,12 +68,22 @@ class Recorded:
 
 
 def alert_text(incidents: Sequence[Incident]) -> str:
-    """What happened, where, in which run, and who looks after it."""
+    """What happened, where, in which run, and who looks after it; the causes before what follows.
+
+    A table that is gone, or a source that broke, opens an incident for nearly every check: the
+    first ones are told and the others counted, so that the message can be read.
+    """
+    causes_first = sorted(incidents, key=lambda incident: incident.reason.startswith(NOT_ASKED))
     lines = [
-        f"{incident.table}: {incident.check}: {incident.reason} "
+        f"{incident.table}: {incident.check}: {shorten(incident.reason, REASON_LENGTH)} "
         f"(run {incident.run_id[:8]}, {incident.owner})"
-        for incident in incidents
+        for incident in causes_first[:INCIDENTS_TOLD]
     ]
+    if others := causes_first[INCIDENTS_TOLD:]:
+        tables = len({incident.table for incident in others})
+        lines.append(
+            f"And {len(others)} more checks of {tables} tables: see {INCIDENTS.full_name}."
+        )
     return "\n".join(["Databox withholds its release; the last good one stays.", *lines])
 
 

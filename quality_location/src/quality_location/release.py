@@ -6,17 +6,18 @@ the release by one atomic rename of a link. The names that people know (`DATABAS
 
     data/databox.duckdb → release/databox.duckdb
     data/release        → releases/20261123T060512Z-1a2b3c4d
-    data/releases/…     this one, and older ones for some days
+    data/releases/…     this one, and older ones for some days after they were replaced
 """
 
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,8 @@ class Facts:
     source: str
     snapshots: Mapping[str, int]
     checks: Mapping[str, int]
+    results: Sequence[Mapping[str, Any]] = ()
+    built_from: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def release_id(self) -> str:
@@ -61,7 +64,9 @@ class Manifest:
 
     `rows` maps table → number of rows, `views` view → its query over the tables (its rows are
     stored nowhere), `files` path within the release → bytes and sha256, and `days` names the days
-    of observation in the way of `databox_shared.days.format_days`.
+    of observation in the way of `databox_shared.days.format_days`. `contracts` are those that it is
+    released under, `built_from` those of the schemas behind it. `results` are the checks that
+    `checks` counts: `check` (`schema.table:name`), `passed`, `severity`.
     """
 
     id: str
@@ -75,6 +80,8 @@ class Manifest:
     rows: Mapping[str, int]
     content: str
     views: Mapping[str, str] = field(default_factory=dict[str, str])
+    built_from: Mapping[str, str] = field(default_factory=dict[str, str])
+    results: Sequence[Mapping[str, Any]] = ()
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
 
 
@@ -122,6 +129,8 @@ def make_release(
     if current and current.manifest.content == manifest.content and _is_undamaged(current):
         _point(settings, current.folder)
         return current, False
+    # what is damaged is not read: it would fail every release from now on
+    is_whole = current is not None and _is_undamaged(current, "parquet/")
     building = folder / f"{_BUILDING}{facts.release_id}"
     building.mkdir()
     write_database(connection, building / settings.release_path.name, manifest)
@@ -129,8 +138,8 @@ def make_release(
         connection,
         building / "report",
         database=settings.release_path.name,
-        about=asdict(manifest),
-        corrections=corrections(connection, current, manifest),
+        about=asdict(replace(manifest, results=())),
+        corrections=corrections(connection, current, manifest, is_whole=is_whole),
     )
     manifest = replace(manifest, files=dict(_files(building)))
     (building / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2), encoding="utf-8")
@@ -177,6 +186,8 @@ def _manifest(connection: "DuckDBPyConnection", facts: Facts) -> Manifest:
         rows=rows,
         content=digest.hexdigest(),
         views=views,
+        built_from=dict(facts.built_from),
+        results=list(facts.results),
     )
 
 
@@ -191,8 +202,9 @@ def _files(folder: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         )
 
 
-def _is_undamaged(release: Release) -> bool:
-    files = release.manifest.files
+def _is_undamaged(release: Release, under: str = "") -> bool:
+    """Whether the files below a folder of the release are there as they were written."""
+    files = {name: said for name, said in release.manifest.files.items() if name.startswith(under)}
     return all((release.folder / name).is_file() for name in files) and all(
         _sha256(release.folder / name) == said["sha256"] for name, said in files.items()
     )
@@ -217,8 +229,10 @@ def _replace_link(link: Path, target: Path) -> None:
 
 def _prune(folder: Path, *, keep: Path, now: datetime) -> None:
     oldest = f"{now - timedelta(days=KEEP_DAYS):%Y%m%dT%H%M%SZ}"
-    for release in folder.iterdir():
-        if release.is_dir() and release != keep and release.name < oldest:
+    releases = sorted(release for release in folder.iterdir() if release.is_dir())
+    # people had a release until the next one was made
+    for release, successor in pairwise(releases):
+        if release != keep and successor.name < oldest:
             with suppress(FileNotFoundError):
                 shutil.rmtree(release)
 

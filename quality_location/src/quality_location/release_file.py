@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from databox_shared.contracts import MARTS, Table, contract
-from quality_location.checks import literal, relation
+from quality_location.checks import date_column, literal, relation
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -90,8 +90,10 @@ def _write_parquet(
 ) -> None:
     target = release / "parquet" / table.schema / table.name
     source, options = f"FROM release.{table.full_name}", "FORMAT parquet, COMPRESSION zstd"
-    if table.day_column and rows > LARGE_ROWS:
-        source = f"SELECT *, year({table.day_column}) AS year {source}"
+    day = date_column(table)
+    if day and rows > LARGE_ROWS:
+        if all(column.name != "year" for column in table.columns):
+            source = f"SELECT *, year({day}) AS year {source}"
         options += ", PARTITION_BY (year)"
         target.mkdir(parents=True)
     else:
@@ -109,6 +111,7 @@ def _write_about(connection: "DuckDBPyConnection", manifest: "Manifest") -> None
         "run": manifest.run_id,
         "days": manifest.days or "none",
         **{f"contract {name}": version for name, version in manifest.contracts.items()},
+        **{f"built from contract {name}": said for name, said in manifest.built_from.items()},
         **{f"snapshot {name}": str(number) for name, number in manifest.snapshots.items()},
         **{f"checks {name}": str(number) for name, number in manifest.checks.items()},
         **{f"rows {name}": str(number) for name, number in manifest.rows.items()},

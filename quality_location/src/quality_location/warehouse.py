@@ -34,6 +34,11 @@ class Held:
         return {"ingestion": self.ingestion.id, "transform": self.transform.id}
 
     @property
+    def contracts(self) -> dict[str, str]:
+        """Schema → version under which it was handed over."""
+        return {**self.ingestion.contracts, **self.transform.contracts}
+
+    @property
     def attach_sql(self) -> str:
         """Statements that give a DuckDB shell the same view of the data."""
         return "\n".join(snapshot.attach_sql for snapshot in (self.ingestion, self.transform))

@@ -34,7 +34,7 @@ from ingestion_location.ebird.tables import (
     RAW_TABLES,
     SNAPSHOT_TABLES,
     NewFields,
-    new_columns,
+    new_in_words,
 )
 
 LOCATION = "ingestion"
@@ -182,16 +182,11 @@ def _check_fields(
     context: dg.AssetExecutionContext, new: NewFields
 ) -> Iterator[dg.AssetCheckResult]:
     for key in sorted(context.selected_asset_check_keys):
-        columns = new_columns(RAW_TABLES[key.asset_key.path[-1]], new)
+        said = new_in_words(RAW_TABLES[key.asset_key.path[-1]], new)
         yield dg.AssetCheckResult(
             asset_key=key.asset_key,
             check_name=key.name,
-            passed=not columns,
+            passed=not said,
             severity=dg.AssetCheckSeverity.WARN,
-            description=(
-                f"the API now sends {', '.join(columns.values())}, kept as text in "
-                f"{', '.join(columns)}; add it to the contract and to shapes.py"
-                if columns
-                else None
-            ),
+            description=said or None,
         )

@@ -26,7 +26,8 @@ class RawTable:
     `query` reads the resources as tables of the same name, whose `body` is one item: an answer
     that is an array becomes one row for each of its items. `item` is the resource whose items
     become rows, and what of them: a field there that is new upstream is put in place of `{more}`.
-    `repeats` says that the API may give an item twice, so that one has to be chosen.
+    `repeats` says that the API may give an item twice, so that one has to be chosen. `also` are
+    other resources that nothing but this table is made from.
     """
 
     name: str
@@ -34,6 +35,7 @@ class RawTable:
     scope: tuple[str, ...]
     query: str
     repeats: bool = True
+    also: tuple[str, ...] = ()
 
     @property
     def contract(self) -> Table:
@@ -72,6 +74,7 @@ RAW_TABLES: dict[str, RawTable] = {
             """,
             # on two days it may be, which the load sees to
             repeats=False,
+            also=("lists",),
         ),
         RawTable(
             "observations",
@@ -243,6 +246,7 @@ RAW_TABLES: dict[str, RawTable] = {
                 body.extinctYear AS extinct_year, read_at{more}
             FROM taxa
             """,
+            also=("taxonomy_versions",),
         ),
         RawTable(
             "regions",
@@ -273,6 +277,7 @@ RAW_TABLES: dict[str, RawTable] = {
             FROM found WHERE code IS NOT NULL
             QUALIFY row_number() OVER (PARTITION BY code ORDER BY place, read_at DESC) = 1
             """,
+            also=("region_info", "region_list"),
         ),
     )
 }
@@ -332,6 +337,33 @@ def new_columns(table: RawTable, new: NewFields) -> dict[str, str]:
         if path.startswith(inside) and re.fullmatch(r"[a-z]\w*", name) and name not in taken:
             columns[name] = field
     return columns
+
+
+def new_in_words(table: RawTable, new: NewFields) -> str:
+    """What the API sends for a table that the contract does not know; empty if nothing."""
+    columns = new_columns(table, new)
+    resource, item = table.item
+    lost = [
+        f"{resource}.{path}"
+        for path in sorted(new.get(resource, ()))
+        # of a checklist's answer, the observations are rows of another table
+        if item
+        and path.startswith("obs[].") == (item == "obs")
+        and path.removeprefix("obs[].") not in columns.values()
+    ]
+    lost += [f"{name}.{path}" for name in table.also for path in sorted(new.get(name, ()))]
+    said: list[str] = []
+    if columns:
+        said.append(
+            f"the API now sends {', '.join(columns.values())}, kept as text in "
+            f"{', '.join(columns)}; add it to the contract and to shapes.py"
+        )
+    if lost:
+        said.append(
+            f"the API now sends {', '.join(lost)}, kept in the landing files and in no column; "
+            "add it to shapes.py"
+        )
+    return "; ".join(said)
 
 
 def _source(name: str, paths: Sequence[Path], new: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ a release: it lies in one file beside the releases, which every release's page r
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, datetime
 from importlib import resources
 from pathlib import Path
@@ -19,17 +19,20 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 STATUS = "status.js"
-_SITE = resources.files(__name__) / "site"
+_MODULES = ("__init__.py", "data.py")
+_HERE = resources.files(__name__)
+_SITE = _HERE / "site"
 _TEMPLATE = "index.html.j2"
 _COPIED = ("page.css", "tables.js", "charts.js", "views.js", "page.js")
 _VENDOR = ("vega.min.js", "vega-lite.min.js", "LICENSE-vega", "LICENSE-vega-lite")
 
 
 def page_version() -> str:
-    """Changes when the page's own code does, so that it is made anew for the same data."""
+    """Changes when what the page is made of does, so that it is made anew for the same data."""
     digest = hashlib.sha256()
-    for name in (_TEMPLATE, *_COPIED):
-        digest.update((_SITE / name).read_bytes())
+    site = (_TEMPLATE, *_COPIED, *(f"vendor/{name}" for name in _VENDOR))
+    for name in (*_MODULES, *(f"site/{name}" for name in site)):
+        digest.update((_HERE / name).read_bytes())
     return digest.hexdigest()
 
 
@@ -39,7 +42,7 @@ def write_page(
     *,
     database: str,
     about: Mapping[str, Any],
-    corrections: Sequence[Mapping[str, Any]],
+    corrections: Mapping[str, Any],
 ) -> None:
     """Write the site of one release into `folder`.
 

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
 DAYS_SHOWN = 60
 RARE_DAYS = 14
-# a bird is a departure if it was there on so many of the 21 days before the last week
+# a bird is a departure if it was there on so many of the 21 loaded days before the last 7
 SETTLED_DAYS = 3
+# so many days in a row may miss before nothing is said of who came and who left meanwhile
+GAP_DAYS = 7
 
 
 def page_data(connection: "DuckDBPyConnection") -> dict[str, Any]:
@@ -31,13 +33,16 @@ def page_data(connection: "DuckDBPyConnection") -> dict[str, Any]:
     connection.execute(f"""
 CREATE OR REPLACE TEMP TABLE page_days AS
 SELECT
-    region_code, obs_date, max(complete_checklists) AS complete,
-    obs_date > max(max(obs_date)) OVER region - 7 AS this_week,
-    obs_date <= max(max(obs_date)) OVER region - 7
-        AND obs_date > max(max(obs_date)) OVER region - 14 AS last_week
-FROM {species}
-GROUP BY region_code, obs_date
-WINDOW region AS (PARTITION BY region_code)""")
+    region_code, obs_date, complete_checklists AS complete,
+    obs_date > max(obs_date) OVER region - 7 AS this_week,
+    obs_date <= max(obs_date) OVER region - 7
+        AND obs_date > max(obs_date) OVER region - 14 AS last_week,
+    row_number() OVER by_day AS number,
+    lag(obs_date, 21) OVER by_day >= obs_date - {21 + GAP_DAYS} AS knows_arrivals,
+    lag(obs_date, 27) OVER by_day >= obs_date - {27 + GAP_DAYS} AS knows_departures
+FROM {totals}
+WINDOW region AS (PARTITION BY region_code), by_day AS (PARTITION BY region_code ORDER BY obs_date)
+""")
     return {
         "regions": dict(
             connection.execute(
@@ -76,22 +81,28 @@ WINDOW region AS (PARTITION BY region_code)""")
     }
 
 
-# arrived: the last day with a report after at least 21 known days without one; days_away: how many
+# days are counted as they are loaded, so that one that is not loaded is not one without a bird.
+# arrived: the last day with a report after at least 21 days without one; days_away: how many,
+# null for the first report of all
 _SPECIES = f"""
 WITH weeks AS (
     SELECT
         region_code,
         sum(complete) FILTER (this_week)::BIGINT AS complete_now,
         sum(complete) FILTER (last_week)::BIGINT AS complete_before,
-        min(obs_date) AS begin, max(obs_date) AS newest
+        max(number) AS newest,
+        coalesce(arg_max(knows_departures, number), false) AS knows_departures
     FROM page_days GROUP BY region_code
 ),
 reports AS (
     SELECT
-        *, obs_date - lag(obs_date) OVER (
-            PARTITION BY region_code, species_code ORDER BY obs_date
-        ) AS days_away
-    FROM {{species}} WHERE checklists_reporting > 0
+        *,
+        number - 1 - lag(number) OVER (
+            PARTITION BY region_code, species_code ORDER BY number
+        ) AS days_away,
+        knows_arrivals AND coalesce(days_away, number - 1) >= 21 AS is_arrival
+    FROM {{species}} JOIN page_days USING (region_code, obs_date)
+    WHERE checklists_reporting > 0
 )
 SELECT
     region_code, species_code, any_value(com_name) AS com_name, any_value(sci_name) AS sci_name,
@@ -102,16 +113,13 @@ SELECT
     coalesce(sum(checklists_reporting) FILTER (this_week), 0)::BIGINT AS checklists_now,
     sum(birds_counted) FILTER (this_week)::BIGINT AS birds_now,
     max(obs_date) AS last_seen,
-    max(obs_date) FILTER (days_away > 21 OR (days_away IS NULL AND obs_date > begin + 21))
-        AS arrived,
-    arg_max(days_away, obs_date)
-        FILTER (days_away > 21 OR (days_away IS NULL AND obs_date > begin + 21)) AS days_away,
-    any_value(begin) <= any_value(newest) - 27
-    AND max(obs_date) <= any_value(newest) - 7
-    AND count(*) FILTER (
-        obs_date > newest - 28 AND obs_date <= newest - 7
-    ) >= {SETTLED_DAYS} AS departed
-FROM reports JOIN page_days USING (region_code, obs_date) JOIN weeks USING (region_code)
+    max(obs_date) FILTER (is_arrival) AS arrived,
+    arg_max(days_away, obs_date) FILTER (is_arrival) AS days_away,
+    any_value(weeks.knows_departures)
+    AND max(number) <= any_value(newest) - 7
+    AND count(*) FILTER (number > newest - 28 AND number <= newest - 7) >= {SETTLED_DAYS}
+        AS departed
+FROM reports JOIN weeks USING (region_code)
 GROUP BY region_code, species_code
 ORDER BY region_code, reporting_now DESC, com_name"""
 

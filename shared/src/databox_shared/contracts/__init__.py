@@ -54,7 +54,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: one row per `key`. `day_column` is set if its partitions are days."""
+    """One table: one row per `key`. `day_column` is set if its partitions are days.
+
+    `freshness_column` is set if the contract says by which column its freshness is told.
+    """
 
     schema: str
     name: str
@@ -66,6 +69,7 @@ class Table:
     day_column: str | None
     freshness_hours: float | None
     is_view: bool = False
+    freshness_column: str | None = None
 
     @property
     def asset_key(self) -> dg.AssetKey:
@@ -169,10 +173,12 @@ def parse_contract(text: str) -> Contract:
         team.name if team is not None and not isinstance(team, list) else None,
         f"{name} has no team.name (its owner)",
     )
+    # an element is a table, or `table.column`
     freshness = {
-        sla.element: float(cast("float", sla.value))
+        table: (float(cast("float", sla.value)), column or None)
         for sla in document.slaProperties or []
         if sla.property == "freshness"
+        for table, _, column in [(sla.element or "").partition(".")]
     }
     tables = [_table(name, owner, freshness, entry) for entry in document.schema_ or []]
     return Contract(
@@ -185,7 +191,10 @@ def parse_contract(text: str) -> Contract:
 
 
 def _table(
-    schema: str, owner: str, freshness: dict[str | None, float], entry: SchemaObject
+    schema: str,
+    owner: str,
+    freshness: dict[str, tuple[float, str | None]],
+    entry: SchemaObject,
 ) -> Table:
     name = _need(entry.name, f"a table of {schema} has no name")
     where = f"{schema}.{name}"
@@ -197,6 +206,10 @@ def _table(
     if not keyed:
         msg = f"{where} has no primary key: say what one row is"
         raise ContractError(msg)
+    hours, freshness_column = freshness.get(name, (None, None))
+    if freshness_column and freshness_column not in {column.name for column in columns}:
+        msg = f"{where} has a freshness by {freshness_column}, which is none of its columns"
+        raise ContractError(msg)
     day_columns = [item.name for item in properties if item.partitioned]
     return Table(
         schema=schema,
@@ -207,8 +220,9 @@ def _table(
         columns=columns,
         key=tuple(column for _, column in keyed),
         day_column=day_columns[0] if day_columns else None,
-        freshness_hours=freshness.get(name),
+        freshness_hours=hours,
         is_view=entry.physicalType == "view",
+        freshness_column=freshness_column,
     )
 
 

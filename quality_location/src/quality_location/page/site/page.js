@@ -3,6 +3,8 @@
 
 const DRAW = { seen: drawSeen, rare: drawRare, species: drawSpecies, moving: drawMoving, hotspots: drawHotspots, quality: drawQuality };
 const VIEWS = Object.keys(DRAW);
+// quality runs each day
+const HOURS_UNCHECKED = 36;
 
 function show() {
   const [wanted, code] = location.hash.slice(1).split("/");
@@ -17,9 +19,22 @@ function show() {
   DRAW[shown]();
 }
 
+// a run that crashed, or never came, tells nobody: only the reader's clock can
+function tooOld(now) {
+  const made = data.release.created_at;
+  const checked = status && status.checked_at > made ? status.checked_at : made;
+  if (now - Date.parse(checked) <= HOURS_UNCHECKED * 36e5) return "";
+  const age = Math.floor((now - Date.parse(made)) / 864e5);
+  const since = status ? `quality has not run since ${checked.replace("T", " ").slice(0, 16)} UTC, and newer birds are not here.`
+    : "status.js is not beside this page, so it does not know of newer ones.";
+  return `This release is ${age} ${age === 1 ? "day" : "days"} old: ${since}`;
+}
+
 function drawNotice() {
   const notice = byId("notice");
   notice.replaceChildren();
+  const old = tooOld(Date.now());
+  if (old) notice.append(element("p", { class: "bad" }, old));
   if (!status) return;
   if (status.withheld) {
     notice.append(element("p", { class: "bad" },

@@ -185,13 +185,13 @@ function drawMoving() {
   const newest = newestDay();
   const weekAgo = newest ? daysBefore(newest, 7) : "";
   byId("moving-hint").replaceChildren(...(newest
-    ? ["An arrival is the first report after at least 21 days without one. A departure was seen on at least 3 days of the 3 weeks before. Both need 28 loaded days; the records of this region begin on ", day(data.begins[state.region], ""), "."]
+    ? ["An arrival is the first report after at least 21 loaded days without one. A departure was seen on at least 3 of 21 loaded days, and on none of the 7 after them. Both need 28 loaded days of the last 35: what came or went while days were not loaded is not known. The records of this region begin on ", day(data.begins[state.region], ""), "."]
     : ["No day is loaded yet."]));
-  const loaded = ofRegion(data.days).length;
-  const none = (nothing) => (loaded < 28 ? `Not known yet: ${loaded} of 28 days are loaded.` : nothing);
+  const loaded = newest ? ofRegion(data.days).filter((row) => row.obs_date > daysBefore(newest, 35)).length : 0;
+  const none = (nothing) => (loaded < 28 ? `Not known: ${loaded} of the last 35 days are loaded, and 28 are needed.` : nothing);
   const latest = (name) => (a, b) => (a[name] < b[name] ? 1 : -1);
   fill(byId("arrived"), [["Species", speciesName, ""],
-    ["Away for", (row) => (row.days_away ? `${number(row.days_away)} days` : "new here"), "number"],
+    ["Away for", (row) => (row.days_away ? `${number(row.days_away)} loaded days` : "new here"), "number"],
     ["First seen", (row) => day(row.arrived, newest), "number"]],
   rows.filter((row) => row.arrived && row.arrived > weekAgo).sort(latest("arrived")), none("No arrivals."));
   fill(byId("departed"), [["Species", speciesName, ""], ["Last seen", (row) => day(row.last_seen, newest), "number"]],
@@ -292,7 +292,10 @@ function drawQuality() {
     ["Table", (row) => tableName(row.table), ""], ["Day", (row) => row.day, ""],
     ["Rows added", (row) => number(row.added), "number"], ["changed", (row) => number(row.changed), "number"],
     ["removed", (row) => number(row.removed), "number"],
-  ], data.corrections, "Nothing: no day that was already released has changed.");
+  ], data.corrections.rows, data.corrections.unknown ? `Not known: ${data.corrections.unknown}`
+    : `Nothing: no day that release ${data.corrections.before} had has changed.`);
+  byId("correction-hint").replaceChildren(...(data.corrections.unknown ? []
+    : [`Compared with release ${data.corrections.before}, by day: ${data.corrections.tables.join(", ")}. Tables without days are not compared.`]));
   byId("checked").textContent = status
     ? `Last checked ${status.checked_at.replace("T", " ").slice(0, 16)} UTC: ${status.tally.passed} checks passed, ${status.tally.warned} warned, ${status.tally.failed} failed.`
     : "";
