@@ -35,6 +35,7 @@ def print_summary(
         ("Days", report.get("days", "")),
         ("Most reported", report.get("top_species", "")),
         ("Release", str(settings.release_path) if is_there else "there is none yet"),
+        ("And in", _database(settings) if is_there else ""),
         ("Report", report.get("report", "")),
         (
             "Look inside",
@@ -46,6 +47,15 @@ def print_summary(
     for name, value in facts:
         if value:
             say(console, f"{name:<14} {value}")
+
+
+def _database(settings: Settings) -> str:
+    """Where people find the release beside the file; empty if nowhere."""
+    lake = settings.lake
+    if lake is None:
+        return ""
+    kind = "schema ebird" if settings.release_in_postgres else "a DuckLake"
+    return f"PostgreSQL {lake.host}:{lake.port}/{lake.database}, {kind}"
 
 
 def print_times(console: Console, stages: Sequence[Stage], phases: Mapping[str, float]) -> None:
