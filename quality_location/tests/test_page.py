@@ -382,7 +382,7 @@ def test_what_was_not_compared_is_not_said_to_be_unchanged(
     said.append(_corrections(_release_and_open(world, browser)))
 
     first, another_version, damaged, compared = said
-    assert first == ("Not known: this is the first release.", "")
+    assert first == ("Not known: there is no release before it that can be read.", "")
     assert "under version 0.9.0 of the contract" in another_version[0]
     assert "are damaged" in damaged[0]
     assert re.fullmatch("Nothing: no day that release .* had has changed.", compared[0])

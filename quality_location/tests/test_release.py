@@ -21,7 +21,7 @@ from quality_location import page, release_file
 from quality_location import release as release_module
 from quality_location.assets import CHECKS
 from quality_location.checks import date_column
-from quality_location.release import Facts, make_release
+from quality_location.release import Facts, current_release, make_release
 from quality_location.warehouse import attached, held_snapshots
 
 from .conftest import DAYS, OBSERVER, PRIVATE_NAME, VIEWS
@@ -164,6 +164,15 @@ def test_a_damaged_parquet_file_hinders_no_later_release(
     assert released_world.release.folder != old
     again = released_world.release.folder / file.relative_to(old)
     assert released_world.query(f"SELECT DISTINCT birds_counted FROM '{again}'") == [(birds,)]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"id": "2026', "\0"])
+def test_a_damaged_manifest_hinders_no_later_release(released_world: "World", text: str) -> None:
+    old = released_world.release.folder
+    (old / "manifest.json").write_text(text)
+    assert current_release(released_world.settings) is None
+    assert released_world.check().success
+    assert released_world.release.folder != old
 
 
 def test_a_release_goes_so_many_days_after_it_was_replaced(released_world: "World") -> None:

@@ -40,7 +40,7 @@ def corrections(
 
 def _why_unknown(before: "Release | None", manifest: "Manifest", *, is_whole: bool) -> str:
     if before is None:
-        return "this is the first release."
+        return "there is no release before it that can be read."
     was, now = (release.contracts.get(MARTS) for release in (before.manifest, manifest))
     if was != now:
         return (

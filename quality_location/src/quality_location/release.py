@@ -99,17 +99,17 @@ def releases_folder(settings: Settings) -> Path:
 
 
 def current_release(settings: Settings) -> Release | None:
-    """The release that people see now, or None before the first."""
+    """The release that people see now, or None before the first and if its manifest is damaged."""
     link = _link(settings)
+    # a newer quality, before it was rolled back, may have said more
+    known = {item.name for item in fields(Manifest)}
     try:
         folder = link.resolve(strict=True)
         text = (folder / MANIFEST).read_text(encoding="utf-8")
-    except FileNotFoundError:
+        said = {name: value for name, value in json.loads(text).items() if name in known}
+        return Release(folder, Manifest(**said))
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
         return None
-    # a newer quality, before it was rolled back, may have said more
-    known = {item.name for item in fields(Manifest)}
-    said = {name: value for name, value in json.loads(text).items() if name in known}
-    return Release(folder, Manifest(**said))
 
 
 def make_release(
