@@ -63,6 +63,8 @@ def released(folder: Path, number: int, *, birds: int = 0) -> tuple[Release, Pat
                 [[value(table, column, row, birds) for column in columns] for row in range(ROWS)],
             )
         db.execute("CREATE TABLE about AS SELECT 'release' AS item, ? AS value", [release_id])
+        items = [f"rows {t.full_name}" for t in STORED] + ["view ebird.checklist_species"]
+        db.executemany("INSERT INTO about VALUES (?, '')", [[item] for item in items])
     manifest = Manifest(
         id=release_id,
         created_at="",
@@ -77,6 +79,10 @@ def released(folder: Path, number: int, *, birds: int = 0) -> tuple[Release, Pat
         views={"ebird.checklist_species": VIEW},
     )
     return Release(folder, manifest), file
+
+
+def into_postgres(lake: Lake, release: Release, file: Path) -> list[str]:
+    return release_into_postgres(lake, release, file, spill=file.parent / "spill")
 
 
 def value(table: Table, column: Column, row: int, birds: int) -> Any:
@@ -105,7 +111,7 @@ def test_every_value_of_every_table_arrives_as_it_is_and_views_answer_from_the_t
     lake: Lake, tmp_path: Path
 ) -> None:
     release, file = released(tmp_path, 1)
-    assert release_into_postgres(lake, release, file) == []
+    assert into_postgres(lake, release, file) == []
     with duckdb.connect(str(file), read_only=True) as db:
         for table in STORED:
             expected = db.execute(f"FROM {table.full_name}").fetchall()
@@ -127,11 +133,11 @@ def test_a_release_that_is_there_stays_and_the_next_takes_its_place_whole(
     lake: Lake, tmp_path: Path
 ) -> None:
     release, file = released(tmp_path, 1, birds=1)
-    release_into_postgres(lake, release, file)
+    into_postgres(lake, release, file)
     [before] = ask(lake, "SELECT 'ebird.species_daily'::regclass::oid")
-    release_into_postgres(lake, release, file)
+    into_postgres(lake, release, file)
     assert ask(lake, "SELECT 'ebird.species_daily'::regclass::oid") == [before]
-    assert release_into_postgres(lake, *released(tmp_path, 2, birds=2)) == []
+    assert into_postgres(lake, *released(tmp_path, 2, birds=2)) == []
     assert ask(lake, BIRDS) == [(2,)]
     assert ask(lake, FORMER) == []
 
@@ -139,7 +145,7 @@ def test_a_release_that_is_there_stays_and_the_next_takes_its_place_whole(
 def test_a_reader_of_the_former_release_keeps_it_and_it_goes_when_he_has_gone(
     lake: Lake, tmp_path: Path
 ) -> None:
-    release_into_postgres(lake, *released(tmp_path, 1, birds=1))
+    into_postgres(lake, *released(tmp_path, 1, birds=1))
     reader = lake.session()
     reader.autocommit = False
     with reader.cursor() as cursor:
@@ -147,52 +153,58 @@ def test_a_reader_of_the_former_release_keeps_it_and_it_goes_when_he_has_gone(
             "DECLARE rows CURSOR FOR SELECT checklists_reporting FROM ebird.species_daily"
         )
         cursor.execute("FETCH 1 FROM rows")
-        former = release_into_postgres(lake, *released(tmp_path, 2, birds=2))
+        former = into_postgres(lake, *released(tmp_path, 2, birds=2))
         assert former == ["ebird_20261101t060512z_1a2b3c4d"]
         cursor.execute("FETCH ALL FROM rows")
         assert cursor.fetchall() == [(1,)] * (ROWS - 1)
     reader.close()
-    assert release_into_postgres(lake, *released(tmp_path, 3)) == []
+    assert into_postgres(lake, *released(tmp_path, 3)) == []
     assert ask(lake, FORMER) == []
 
 
 def test_a_transaction_that_began_before_finds_no_empty_table(lake: Lake, tmp_path: Path) -> None:
-    release_into_postgres(lake, *released(tmp_path, 1, birds=1))
+    into_postgres(lake, *released(tmp_path, 1, birds=1))
     reader = lake.session()
     reader.set_session(isolation_level="REPEATABLE READ", autocommit=False)
     with reader.cursor() as cursor:
         cursor.execute("SELECT 1")
-        release_into_postgres(lake, *released(tmp_path, 2, birds=2))
+        into_postgres(lake, *released(tmp_path, 2, birds=2))
         cursor.execute(BIRDS)
         assert cursor.fetchall() == [(2,)]
     reader.close()
 
 
-def test_what_somebody_made_upon_a_release_is_not_dropped_with_it(
-    lake: Lake, tmp_path: Path
+@pytest.mark.parametrize(
+    ("kind", "made", "name"),
+    [
+        ("VIEW", "public.mine", "public.mine"),
+        ("TABLE", "ebird.mine", "ebird_20261101t060512z_1a2b3c4d.mine"),
+    ],
+)
+def test_what_somebody_made_upon_a_release_or_put_beside_it_is_not_dropped_with_it(
+    lake: Lake, tmp_path: Path, kind: str, made: str, name: str
 ) -> None:
-    release_into_postgres(lake, *released(tmp_path, 1, birds=1))
+    statement = f"CREATE {kind} {made} AS {BIRDS}"
+    into_postgres(lake, *released(tmp_path, 1, birds=1))
     session = lake.session()
     with session.cursor() as cursor:
-        cursor.execute(f"CREATE VIEW public.mine AS {BIRDS}")
-        assert release_into_postgres(lake, *released(tmp_path, 2)) == [
-            "ebird_20261101t060512z_1a2b3c4d"
-        ]
-        cursor.execute("SELECT * FROM public.mine")
+        cursor.execute(statement)
+        assert into_postgres(lake, *released(tmp_path, 2)) == ["ebird_20261101t060512z_1a2b3c4d"]
+        cursor.execute(f"SELECT * FROM {name}")
         assert cursor.fetchall() == [(1,)]
-        cursor.execute("DROP VIEW public.mine")
-    assert release_into_postgres(lake, *released(tmp_path, 3)) == []
+        cursor.execute(f"DROP {kind} {name}")
+    assert into_postgres(lake, *released(tmp_path, 3)) == []
 
 
 def test_a_release_that_postgresql_refuses_leaves_the_former_as_it_was(
     lake: Lake, tmp_path: Path
 ) -> None:
-    release_into_postgres(lake, *released(tmp_path, 1, birds=1))
+    into_postgres(lake, *released(tmp_path, 1, birds=1))
     release, file = released(tmp_path, 2)
     with duckdb.connect(str(file)) as db:
         db.execute("UPDATE ebird.phenology SET com_name = 'a' || chr(0)")
     with pytest.raises(LakeError, match="did not take release 20261102T060512Z-1a2b3c4d: ") as said:
-        release_into_postgres(lake, release, file)
+        into_postgres(lake, release, file)
     assert "\n" not in str(said.value)
     assert ask(lake, BIRDS) == [(1,)]
     assert ask(lake, FORMER) == []
@@ -203,7 +215,7 @@ def test_a_schema_of_somebody_else_is_not_taken_for_a_release(lake: Lake, tmp_pa
     with session.cursor() as cursor:
         cursor.execute("CREATE SCHEMA ebird; CREATE TABLE ebird.mine (i int)")
     with pytest.raises(LakeError, match='schema "ebird" already exists'):
-        release_into_postgres(lake, *released(tmp_path, 1))
+        into_postgres(lake, *released(tmp_path, 1))
     assert ask(lake, "SELECT count(*) FROM ebird.mine") == [(0,)]
 
 
@@ -224,7 +236,7 @@ def test_people_have_a_role_that_reads_each_release_and_nothing_else(
     assert quality
     assert reader
     for number in (1, 2):
-        release_into_postgres(quality, *released(tmp_path, number, birds=number))
+        into_postgres(quality, *released(tmp_path, number, birds=number))
         assert ask(reader, BIRDS) == [(number,)]
     for denied in ("DELETE FROM ebird.species_daily", "SELECT * FROM databox.handover"):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):

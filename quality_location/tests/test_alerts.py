@@ -85,15 +85,7 @@ def test_a_failed_run_is_told_once_until_one_succeeds(
         monkeypatch.setattr(assets, "CHECKS", checks)
         result = world.check(raise_on_error=False)
         if not result.success:
-            record = world.instance.get_run_record_by_id(result.run_id)
-            assert record
-            context = dg.build_run_status_sensor_context(
-                sensor_name=quality_failed.name,
-                dagster_event=result.get_run_failure_event(),
-                dagster_instance=world.instance,
-                dagster_run=record.dagster_run,
-            ).for_run_failure()
-            tell_failure(context)
+            _tell(world, result)
         return result.run_id
 
     webhook.status = 500
@@ -108,3 +100,30 @@ def test_a_failed_run_is_told_once_until_one_succeeds(
     run(good)
     run([*good, crash])
     assert len(webhook.texts) == 2
+
+
+def test_runs_that_failed_before_one_succeeded_are_not_told_afterwards(
+    world: "World", webhook: type[Webhook], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sensor looks once a minute, and the daemon may have been down."""
+    good = assets.CHECKS
+    crash = RowCheck(good[-1].table, "crash", "", blocking=False, fails={"x": "error('Anna')"})
+    monkeypatch.setattr(assets, "CHECKS", [*good, crash])
+    failed = [world.check(raise_on_error=False) for _ in range(2)]
+    monkeypatch.setattr(assets, "CHECKS", good)
+    world.check()
+    for result in failed:
+        _tell(world, result)
+    assert webhook.texts == []
+
+
+def _tell(world: "World", result: dg.ExecuteInProcessResult) -> None:
+    record = world.instance.get_run_record_by_id(result.run_id)
+    assert record
+    context = dg.build_run_status_sensor_context(
+        sensor_name=quality_failed.name,
+        dagster_event=result.get_run_failure_event(),
+        dagster_instance=world.instance,
+        dagster_run=record.dagster_run,
+    ).for_run_failure()
+    tell_failure(context)

@@ -132,6 +132,22 @@ def test_a_region_that_is_not_asked_for_any_more_is_not_judged(world: "World") -
     assert "Not asked for any more: US-MA." in outcome.reason
 
 
+@pytest.mark.parametrize("table", ["top100", "notable_observations"])
+def test_a_region_that_never_has_such_rows_has_none_that_are_old(
+    world: "World", table: str
+) -> None:
+    """A county has no leaders, there may be no rare bird, and an empty day adds none."""
+    world.run_sql(
+        "ingestion",
+        f"DELETE FROM stored.ebird_raw__{table}; UPDATE stored.ebird_raw__region_stats "
+        f"SET num_checklists = 0 WHERE obs_date = '{DAYS[0]}'",
+    )
+    world.publish()
+    outcome = ask(world, f"ebird_raw.{table}:fresh", END_OF_DAYS + timedelta(days=90))
+    assert outcome.passed
+    assert outcome.reason == "No region that is asked for has such a row."
+
+
 def test_an_asked_region_that_never_came_is_told(world: "World") -> None:
     _add_region(world, "US-MA", last_day=None)
     outcome = ask(world, "ebird.region_daily_totals:fresh")

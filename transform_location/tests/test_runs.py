@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from unittest.mock import create_autospec
 
 import dagster as dg
 import duckdb
@@ -11,6 +12,9 @@ import pytest
 from databox_shared import snapshots
 from databox_shared.contracts import MARTS, RAW, STAGING, contract
 from databox_shared.settings import Settings
+from transform_location.assets import POLLS, REPORTS, evaluate
+from transform_location.deployed import deployed_fingerprint
+from transform_location.models import Models
 
 from .conftest import filled
 from .raw_world import RawWorld
@@ -319,6 +323,32 @@ def test_raw_under_another_major_version_of_its_contract_is_refused_before_anyth
     assert not result.success
     assert f"of the contract {RAW}, and this location reads version 1.x" in failure(result)
     assert not (bare_settings.hidden_dir / "transform" / "transform.duckdb").exists()
+
+
+def test_raw_of_an_older_ingestion_is_refused_before_history_is_rebuilt(
+    bare_settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    raw = filled(RawWorld(bare_settings)).publish()
+    with duckdb.connect(str(raw.path)) as connection:
+        connection.execute(f"DROP TABLE {RAW}.notable_polls")
+        connection.execute(f"ALTER TABLE {RAW}.taxa DROP COLUMN report_as")
+
+    result = run(instance)
+
+    assert not result.success
+    assert (
+        "was published by an older ingestion: it has not notable_polls, taxa.report_as; deploy "
+        "ingestion first and let its job daily_ebird_pipeline run"
+    ) in failure(result)
+    assert deployed_fingerprint(bare_settings.hidden_dir / "transform") is None
+
+
+def test_a_poll_is_never_evaluated_without_the_reports_that_it_has() -> None:
+    models = create_autospec(Models, instance=True)
+    models.raw_days.return_value = models.moved_days.return_value = []
+    evaluate(models, {POLLS, "ebird.rarity_alerts"}, [], lambda _: None)
+    [call] = models.evaluate.call_args_list
+    assert call.args[0] == {POLLS, REPORTS, "ebird.rarity_alerts"}
 
 
 def test_each_day_is_announced_with_its_own_rows_and_the_snapshot_that_has_them(

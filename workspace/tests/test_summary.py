@@ -25,8 +25,7 @@ def test_the_summary_says_in_which_database_people_find_the_release_and_no_passw
     url: str, expected: str, tmp_path: Path
 ) -> None:
     settings = Settings(database_url=url, database_dir=tmp_path)
-    settings.release_path.touch()
     said = io.StringIO()
-    print_summary(Console(file=said, width=400), settings, {}, 1.0)
+    print_summary(Console(file=said, width=400), settings, {"rows": {"ebird.targets": 1}}, 1.0)
     assert f"And in         PostgreSQL {expected.removeprefix('PostgreSQL ')}" in said.getvalue()
     assert "hunter2" not in said.getvalue()

@@ -55,7 +55,7 @@ from quality_location.release_file import released_tables
 from quality_location.release_lake import release_into_lake
 from quality_location.release_postgres import release_into_postgres
 from quality_location.views import released_views
-from quality_location.warehouse import attached, held_snapshots
+from quality_location.warehouse import attached, held_snapshots, spill_dir
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -243,7 +243,7 @@ def _publish_release(
     file = release.folder / settings.release_path.name
     if not settings.release_in_postgres:
         release_into_lake(settings.lake, release, file)
-    elif former := release_into_postgres(settings.lake, release, file):
+    elif former := release_into_postgres(settings.lake, release, file, spill=spill_dir(settings)):
         context.log.warning(
             "still in PostgreSQL, because they are read or something is made upon them, and tried "
             "again with the next release: %s",

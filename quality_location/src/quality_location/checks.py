@@ -130,12 +130,13 @@ def asked_regions() -> str:
     """The regions that are asked for, as a subquery of `region_code`.
 
     One that was taken out of EBIRD_REGIONS keeps its rows, and its name as it was read last; only
-    those that are asked for are read anew, and have bounds. A read is of one date.
+    those that are asked for are read anew, and have bounds. A read is of one date, on which
+    regions may be added.
     """
     regions = relation(table_named(RAW, "regions"))
     return (
         f"(SELECT region_code FROM {regions} WHERE min_x IS NOT NULL "
-        f"AND read_at > (SELECT max(read_at) FROM {regions}) - INTERVAL 12 HOUR)"
+        f"AND read_at > (SELECT max(read_at) FROM {regions}) - INTERVAL 24 HOUR)"
     )
 
 

@@ -226,10 +226,13 @@ def _freshness(connection: "DuckDBPyConnection", check: FreshnessCheck, now: dat
     left_out = [str(region) for region, _, is_asked in found if not is_asked]
     asked = [(str(region), newest) for region, newest, is_asked in found if is_asked]
     judged = {region: newest for region, newest in asked if newest is not None}
-    if not judged or (check.needs_every_region and len(judged) < len(asked)):
+    if len(judged) < len(asked) and (check.needs_every_region or not check.has_regions):
         without = [region for region, newest in asked if newest is None and region]
         where = f" for {', '.join(without)}" if without else ""
         return Outcome(check, 1, f"There is no such row at all{where}.", query=query)
+    if not judged:
+        # a county has no leaders, and there may be no rare bird: nothing there can be old
+        return Outcome(check, 0, "No region that is asked for has such a row.", query=query)
     ages = {
         region: max((now - _moment(newest)) / timedelta(hours=1), 0)
         for region, newest in judged.items()
@@ -256,7 +259,10 @@ def _newest_by_region(check: FreshnessCheck) -> str:
     rows = f"SELECT t.region_code, {check.moment} AS moment FROM {relation(check.table)} t"
     if check.of_days:
         stats = relation(table_named(RAW, "region_stats"))
-        rows += f" UNION ALL SELECT region_code, obs_date FROM {stats} WHERE num_checklists = 0"
+        rows += (
+            f" UNION ALL SELECT region_code, obs_date FROM {stats} WHERE num_checklists = 0 "
+            f"AND region_code IN (SELECT region_code FROM {relation(check.table)})"
+        )
     return (
         "SELECT region_code, max(moment) AS newest, bool_or(asked.region_code IS NOT NULL) "
         f"AS is_asked FROM ({rows}) FULL JOIN {asked_regions()} asked USING (region_code) "

@@ -18,7 +18,7 @@ _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 def tell_failure(context: dg.RunFailureSensorContext) -> None:
     """Tell of this failed run, unless it goes on what people have been told of."""
     run = context.dagster_run
-    if _is_told(context.instance, run):
+    if _is_settled(context.instance, run):
         return
     text = (
         "Databox could not check its data; the last good release stays.\n"
@@ -33,11 +33,14 @@ def tell_failure(context: dg.RunFailureSensorContext) -> None:
         context.instance.add_run_tags(run.run_id, {TOLD_TAG: run.run_id})
 
 
-def _is_told(instance: dg.DagsterInstance, failed: dg.DagsterRun) -> bool:
+def _is_settled(instance: dg.DagsterInstance, failed: dg.DagsterRun) -> bool:
+    """Whether people know, or a run has succeeded since."""
     finished = dg.RunsFilter(job_name=failed.job_name, statuses=_FINISHED)
+    is_older = False
     for run in instance.get_runs(finished, limit=_RUNS_LOOKED_AT):
         if run.status is dg.DagsterRunStatus.SUCCESS:
-            return False
+            return not is_older
+        is_older |= run.run_id == failed.run_id
         if run.tags.get(TOLD_TAG) == run.run_id:
             return True
     return False

@@ -28,8 +28,10 @@ _NULL = r"\N"
 _ABOUT = "about"
 
 
-def release_into_postgres(lake: Lake, release: Release, file: Path) -> list[str]:
+def release_into_postgres(lake: Lake, release: Release, file: Path, *, spill: Path) -> list[str]:
     """Let the schema `ebird` of PostgreSQL be this release, unless it is already.
+
+    Rows pass through the folder `spill`, a table at a time.
 
     Tells the schemas of former releases that are still there, because somebody reads them or has
     a view on them. A run that died between the file and PostgreSQL is made good by the next.
@@ -47,7 +49,7 @@ def release_into_postgres(lake: Lake, release: Release, file: Path) -> list[str]
                 if held != release.manifest.id:
                     if held is not None:
                         cursor.execute(f"ALTER SCHEMA {MARTS} RENAME TO {_former(cursor, held)}")
-                    _fill(cursor, source, release)
+                    _fill(cursor, source, release, spill)
                 cursor.execute("COMMIT")
                 return list(_not_dropped(cursor))
         except psycopg2.Error as error:
@@ -72,13 +74,13 @@ def _former(cursor: "pg_cursor", release_id: str) -> str:
     return quote_ident(f"{MARTS}_{release_id.replace('-', '_').lower()}", cursor)
 
 
-def _fill(cursor: "pg_cursor", source: "DuckDBPyConnection", release: Release) -> None:
+def _fill(cursor: "pg_cursor", source: "DuckDBPyConnection", release: Release, spill: Path) -> None:
     cursor.execute(f"CREATE SCHEMA {MARTS}")
     views = release.manifest.views
     for table in released_tables():
         if table.full_name not in views:
             _create_table(cursor, table)
-            _copy(cursor, source, table.full_name, public_columns(table))
+            _copy(cursor, source, table.full_name, public_columns(table), spill)
             # after the rows, and before the views that may be planned with it
             cursor.execute(
                 f"ALTER TABLE {table.full_name} ADD PRIMARY KEY ({', '.join(table.key)})"
@@ -91,7 +93,7 @@ def _fill(cursor: "pg_cursor", source: "DuckDBPyConnection", release: Release) -
             )
         _comment(cursor, table, "VIEW" if table.full_name in views else "TABLE")
     cursor.execute(f"CREATE TABLE {MARTS}.{_ABOUT} (item text PRIMARY KEY, value text NOT NULL)")
-    _copy(cursor, source, f"{MARTS}.{_ABOUT}", "item, value", source_name=_ABOUT)
+    _copy(cursor, source, f"{MARTS}.{_ABOUT}", "item, value", spill, source_name=_ABOUT)
     cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [READER])
     if cursor.fetchall():
         cursor.execute(f"GRANT USAGE ON SCHEMA {MARTS} TO {READER}")
@@ -112,10 +114,12 @@ def _copy(
     source: "DuckDBPyConnection",
     name: str,
     columns: str,
+    spill: Path,
     *,
     source_name: str | None = None,
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    spill.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=spill) as folder:
         rows = Path(folder) / "rows.csv"
         source.execute(
             f"COPY (SELECT {columns} FROM {source_name or name}) TO {literal(str(rows))} "
@@ -150,16 +154,20 @@ def _not_dropped(cursor: "pg_cursor") -> Iterator[str]:
         "SELECT nspname FROM pg_namespace WHERE nspname ~ %s", [f"^{MARTS}_2[0-9]{{7}}t"]
     )
     for (schema,) in cursor.fetchall():
-        cursor.execute(
-            "SELECT format('%%s %%I.%%I', CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, "
-            "nspname, relname) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
-            "WHERE nspname = %s AND relkind IN ('r', 'v') ORDER BY relkind DESC",
-            [schema],
-        )
-        drops = [f"DROP {named}" for (named,) in cursor.fetchall()]
+        drops = [f'DROP {kind} "{schema}".{name}' for kind, name in _made(cursor, schema)]
         try:
-            # not CASCADE, which would take what others have made upon it
+            # not CASCADE, and only what a release made: people may have added to it
             cursor.execute("; ".join(["BEGIN", *drops, f'DROP SCHEMA "{schema}"', "COMMIT"]))
         except (refusals.LockNotAvailable, refusals.DependentObjectsStillExist):
             cursor.execute("ROLLBACK")
             yield str(schema)
+
+
+def _made(cursor: "pg_cursor", schema: str) -> list[tuple[str, str]]:
+    """What a former release says that it has: (kind, name), views before what they read."""
+    cursor.execute(
+        f"SELECT split_part(item, ' ', 1), split_part(item, '.', 2) FROM \"{schema}\".{_ABOUT} "
+        f"WHERE item LIKE 'rows {MARTS}.%' OR item LIKE 'view {MARTS}.%' ORDER BY item DESC"
+    )
+    kinds = {"rows": "TABLE", "view": "VIEW"}
+    return [*((kinds[word], name) for word, name in cursor.fetchall()), ("TABLE", _ABOUT)]

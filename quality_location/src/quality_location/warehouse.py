@@ -7,6 +7,7 @@ nothing that is published meanwhile can mix into what is checked and released.
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagster_duckdb import DuckDBResource
@@ -68,19 +69,23 @@ def held_snapshots(settings: Settings) -> Generator[Held]:
             yield Held(transform, ingestion)
 
 
+def spill_dir(settings: Settings) -> Path:
+    """The folder beside the data for what does not fit into memory, while it is needed."""
+    return settings.hidden_dir / "quality" / "spill"
+
+
 @contextmanager
 def attached(
     duckdb: DuckDBResource, settings: Settings, held: Held
 ) -> Generator["DuckDBPyConnection"]:
     """A connection that sees the snapshots as catalogs `ingestion` and `transform`.
 
-    What does not fit into memory goes into a folder beside the data while a query needs it.
+    What does not fit into memory goes into `spill_dir` while a query needs it.
     """
-    spill = settings.hidden_dir / "quality" / "spill"
     with duckdb.get_connection() as connection:
         try:
             # else it is the working directory of whoever started the run
-            connection.execute(f"SET temp_directory = {literal(str(spill))}")
+            connection.execute(f"SET temp_directory = {literal(str(spill_dir(settings)))}")
             held.ingestion.attach(connection)
             held.transform.attach(connection)
             yield connection

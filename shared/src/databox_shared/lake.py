@@ -174,22 +174,23 @@ def parse_lake(url: str, folder: Path, s3_endpoint: str | None = None) -> Lake:
     with a sentence that repeats nothing of the URL, which holds a password.
     """
     parts = urlsplit(url.removeprefix(SCHEME))
+    example = _EXAMPLE if url.startswith(SCHEME) else _EXAMPLE.removeprefix(SCHEME)
     if parts.scheme not in POSTGRES:
         msg = f"a lake's catalog is in PostgreSQL, written {_EXAMPLE}"
         raise ValueError(msg)
     try:
         port = parts.port or 5432
     except ValueError:
-        msg = f"the port is not a number; a lake is written {_EXAMPLE}"
+        msg = f"the port is not a number; it is written {example}"
         raise ValueError(msg) from None
     database = unquote(parts.path.strip("/"))
     if not parts.hostname or not parts.username or not database:
-        msg = f"a lake's URL names a user, a host and a database: {_EXAMPLE}"
+        msg = f"it names a user, a host and a database: {example}"
         raise ValueError(msg)
     options = dict(parse_qsl(parts.query))
     data = options.pop("data_path", "")
     if options:
-        msg = "a lake's URL has one option, data_path, where its data is"
+        msg = "it has one option, data_path, where the lakes' data is; for TLS set PGSSLMODE"
         raise ValueError(msg)
     if data and not data.startswith(("/", S3)):
         msg = "data_path is the absolute path of a folder, or s3://bucket/prefix"

@@ -32,6 +32,7 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*CodeRefere
 GROUPS = {STAGING: "sqlmesh_staging", MARTS: "sqlmesh_marts"}
 POOL = "transform_duckdb"
 TAXONOMY = f"{STAGING}.taxa_versions"
+POLLS, REPORTS = f"{STAGING}.notable_polls", f"{STAGING}.notable_reports"
 
 
 def table_of(model: Model) -> Table:
@@ -135,6 +136,7 @@ def work(
     ):
         raw.check_readable(RAW)
         with opened(settings, raw, log=log) as models:
+            refuse_older_raw(models, raw)
             if models.deployed() != current_manifest().fingerprint:
                 refuse_to_deploy_in_part(models, selected)
                 log(f"the code changed; deployed {', '.join(models.deploy()) or 'no model'}")
@@ -149,6 +151,19 @@ def work(
         )
     log(f"published snapshot {published.id} from ingestion's snapshot {raw.id}")
     return evaluation, published
+
+
+def refuse_older_raw(models: "Models", raw: snapshots.Snapshot) -> None:
+    """Raise `dg.Failure` if the snapshot lacks what its contract has since got.
+
+    Found out later, it would be an error of the database after history was rebuilt.
+    """
+    if absent := models.absent_from_raw():
+        msg = (
+            f"snapshot {raw.id} of ingestion was published by an older ingestion: it has not "
+            f"{', '.join(absent)}; deploy ingestion first and let its job daily_ebird_pipeline run"
+        )
+        raise dg.Failure(msg, allow_retries=False)
 
 
 def refuse_to_deploy_in_part(models: "Models", selected: Collection[str]) -> None:
@@ -169,6 +184,9 @@ def evaluate(
     models: "Models", selected: Collection[str], days: Collection[date] | None, log: "Log"
 ) -> "Evaluation":
     """Evaluate the models for the days that they need, given those that the run is for."""
+    if POLLS in selected:
+        # a poll that is newer than every report would seem to have withdrawn them all
+        selected = {*selected, REPORTS}
     raw_days = models.raw_days()
     asked = set(raw_days if days is None else days)
     asked.update(models.moved_days(asked))

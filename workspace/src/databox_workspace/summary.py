@@ -35,7 +35,7 @@ def print_summary(
         ("Days", report.get("days", "")),
         ("Most reported", report.get("top_species", "")),
         ("Release", str(settings.release_path) if is_there else "there is none yet"),
-        ("And in", _database(settings) if is_there else ""),
+        ("And in", _database(settings) if rows else ""),
         ("Report", report.get("report", "")),
         (
             "Look inside",

@@ -13,7 +13,7 @@ DAYS_SHOWN = 60
 RARE_DAYS = 14
 # a bird is a departure if it was there on so many of the 21 loaded days before the last 7
 SETTLED_DAYS = 3
-# so many days in a row may miss before nothing is said of who came and who left meanwhile
+# so many days may miss in the time that is looked back on, or nothing is said of who came and left
 GAP_DAYS = 7
 
 

@@ -185,17 +185,19 @@ function drawMoving() {
   const newest = newestDay();
   const weekAgo = newest ? daysBefore(newest, 7) : "";
   byId("moving-hint").replaceChildren(...(newest
-    ? ["An arrival is the first report after at least 21 loaded days without one. A departure was seen on at least 3 of 21 loaded days, and on none of the 7 after them. Both need 28 loaded days of the last 35: what came or went while days were not loaded is not known. The records of this region begin on ", day(data.begins[state.region], ""), "."]
+    ? ["An arrival is the first report after at least 21 loaded days without one. A departure was seen on at least 3 of 21 loaded days, and on none of the 7 after them. They need 22 loaded days of 29, and 28 of 35: what came or went while days were not loaded is not known. The records of this region begin on ", day(data.begins[state.region], ""), "."]
     : ["No day is loaded yet."]));
-  const loaded = newest ? ofRegion(data.days).filter((row) => row.obs_date > daysBefore(newest, 35)).length : 0;
-  const none = (nothing) => (loaded < 28 ? `Not known: ${loaded} of the last 35 days are loaded, and 28 are needed.` : nothing);
+  const none = (nothing, needed, of) => {
+    const loaded = newest ? ofRegion(data.days).filter((row) => row.obs_date > daysBefore(newest, of)).length : 0;
+    return loaded < needed ? `Not known: ${loaded} of the last ${of} days are loaded, and ${needed} are needed.` : nothing;
+  };
   const latest = (name) => (a, b) => (a[name] < b[name] ? 1 : -1);
   fill(byId("arrived"), [["Species", speciesName, ""],
     ["Away for", (row) => (row.days_away ? `${number(row.days_away)} loaded days` : "new here"), "number"],
     ["First seen", (row) => day(row.arrived, newest), "number"]],
-  rows.filter((row) => row.arrived && row.arrived > weekAgo).sort(latest("arrived")), none("No arrivals."));
+  rows.filter((row) => row.arrived && row.arrived > weekAgo).sort(latest("arrived")), none("No arrivals.", 22, 29));
   fill(byId("departed"), [["Species", speciesName, ""], ["Last seen", (row) => day(row.last_seen, newest), "number"]],
-    rows.filter((row) => row.departed).sort(latest("last_seen")), none("No departures."));
+    rows.filter((row) => row.departed).sort(latest("last_seen")), none("No departures.", 28, 35));
   fill(byId("seldom"), [["Species", speciesName, ""],
     ["Checklists", (row) => number(row.checklists_now), "number"],
     ["Last seen", (row) => day(row.last_seen, newest), "number"]],
