@@ -72,6 +72,7 @@ def test_what_is_refreshed_daily_is_watched_by_the_column_that_tells_it() -> Non
         **read,
         "ebird_raw.recent_observations": "polled_at",
         "ebird_raw.notable_observations": "polled_at",
+        "ebird_raw.notable_polls": "polled_at",
         "ebird_staging.place_months": "last_visit",
         "ebird.hotspot_ranking": "last_visit",
         "ebird.species_last_seen": "last_seen",
@@ -86,9 +87,9 @@ def test_a_version_of_the_taxonomy_that_was_missed_is_told(world: "World") -> No
 
 
 def test_an_empty_table_is_not_fresh(world: "World") -> None:
-    world.run_sql("ingestion", "DELETE FROM stored.ebird_raw__notable_observations")
+    world.run_sql("ingestion", "DELETE FROM stored.ebird_raw__notable_polls")
     world.publish()
-    assert not ask(world, "ebird_raw.notable_observations:fresh").passed
+    assert not ask(world, "ebird_raw.notable_polls:fresh").passed
 
 
 def test_the_last_good_day_is_not_the_last_day(world: "World") -> None:

@@ -17,6 +17,8 @@ from databox_shared.days import FIRST_DAY
 SCHEMAS = (RAW, STAGING, MARTS)
 # what a loaded row says about when it was read, in tables whose partitions are not days
 _READ_COLUMNS = ("read_at", "polled_at")
+# a county has no leaders, and for a month there may be no rare bird
+_MAY_BE_EMPTY = ("top100", "notable_observations")
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class FreshnessCheck(Check):
     def has_regions(self) -> bool:
         """Whether rows belong to the regions that are asked for."""
         return "region_code" in self.table.key and self.table.name != "regions"
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether a table without a row is none of its faults: then nothing there is old."""
+        return self.table.name in _MAY_BE_EMPTY
 
     @property
     def needs_every_region(self) -> bool:

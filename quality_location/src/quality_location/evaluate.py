@@ -226,13 +226,12 @@ def _freshness(connection: "DuckDBPyConnection", check: FreshnessCheck, now: dat
     left_out = [str(region) for region, _, is_asked in found if not is_asked]
     asked = [(str(region), newest) for region, newest, is_asked in found if is_asked]
     judged = {region: newest for region, newest in asked if newest is not None}
-    if len(judged) < len(asked) and (check.needs_every_region or not check.has_regions):
+    if not judged and check.may_be_empty:
+        return Outcome(check, 0, "No region that is asked for has such a row.", query=query)
+    if not judged or (check.needs_every_region and len(judged) < len(asked)):
         without = [region for region, newest in asked if newest is None and region]
         where = f" for {', '.join(without)}" if without else ""
         return Outcome(check, 1, f"There is no such row at all{where}.", query=query)
-    if not judged:
-        # a county has no leaders, and there may be no rare bird: nothing there can be old
-        return Outcome(check, 0, "No region that is asked for has such a row.", query=query)
     ages = {
         region: max((now - _moment(newest)) / timedelta(hours=1), 0)
         for region, newest in judged.items()
