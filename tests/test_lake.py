@@ -11,7 +11,7 @@ from postgres import Postgres
 
 from databox_shared.lake import RELEASE, LakeError
 from databox_shared.lake_handover import lake_writing
-from databox_shared.settings import Settings, project_root
+from databox_shared.settings import Settings
 from databox_shared.snapshots import KEEP, Snapshot, SnapshotError, reading, writing
 
 pytestmark = pytest.mark.slow
@@ -223,7 +223,7 @@ def test_a_role_of_each_location_writes_its_own_lake_and_people_have_one_that_re
 ) -> None:
     assert settings.lake is not None
     admin, database = settings.lake, settings.lake.database
-    postgres.execute((project_root() / "deploy/lake_roles.sql").read_text(), database)
+    postgres.make_roles(database)
 
     def as_role(name: str) -> Settings:
         postgres.execute(f"ALTER ROLE databox_{name} PASSWORD '{name}1'", database)

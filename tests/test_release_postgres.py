@@ -14,7 +14,7 @@ from postgres import Postgres
 
 from databox_shared.contracts import MARTS, Column, Table, contract
 from databox_shared.lake import Lake, LakeError
-from databox_shared.settings import Settings, project_root
+from databox_shared.settings import Settings
 from quality_location.release import Manifest, Release
 from quality_location.release_file import released_tables
 from quality_location.release_postgres import release_into_postgres
@@ -222,10 +222,7 @@ def test_a_schema_of_somebody_else_is_not_taken_for_a_release(lake: Lake, tmp_pa
 def test_people_have_a_role_that_reads_each_release_and_nothing_else(
     postgres: Postgres, lake: Lake, tmp_path: Path
 ) -> None:
-    roles = (project_root() / "deploy/lake_roles.sql").read_text()
-    for role in ("ingestion", "transform", "quality", "reader"):
-        postgres.execute(f"DROP ROLE IF EXISTS databox_{role}")
-    postgres.execute(roles, lake.database)
+    postgres.make_roles(lake.database)
     url = f"postgresql://databox_{{0}}:{{0}}1@127.0.0.1:{lake.port}/{lake.database}"
     for role in ("quality", "reader"):
         postgres.execute(f"ALTER ROLE databox_{role} PASSWORD '{role}1'", lake.database)
