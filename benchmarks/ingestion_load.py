@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ingestion_location.ebird.load import load
-from ingestion_location.ebird.tables import DAY_TABLES, sources
+from ingestion_location.ebird.sources import sources
+from ingestion_location.ebird.tables import DAY_TABLES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -196,6 +196,15 @@ def test_what_somebody_made_upon_a_release_or_put_beside_it_is_not_dropped_with_
     assert into_postgres(lake, *released(tmp_path, 3)) == []
 
 
+def test_a_schema_that_only_sounds_like_a_former_release_stays_and_hinders_nothing(
+    lake: Lake, tmp_path: Path
+) -> None:
+    with lake.session().cursor() as cursor:
+        cursor.execute("CREATE SCHEMA ebird_20200101t000000z_mine")
+    assert into_postgres(lake, *released(tmp_path, 1, birds=1)) == ["ebird_20200101t000000z_mine"]
+    assert ask(lake, BIRDS) == [(1,)]
+
+
 def test_a_release_that_postgresql_refuses_leaves_the_former_as_it_was(
     lake: Lake, tmp_path: Path
 ) -> None:

@@ -30,7 +30,8 @@ from ingestion_location.ebird.landing import Landing
 from ingestion_location.ebird.ledger import claim_source
 from ingestion_location.ebird.load import load
 from ingestion_location.ebird.pace import CONCURRENCY
-from ingestion_location.ebird.tables import DAY_TABLES, RAW_TABLES, SNAPSHOT_TABLES, sources
+from ingestion_location.ebird.sources import sources
+from ingestion_location.ebird.tables import DAY_TABLES, RAW_TABLES, SNAPSHOT_TABLES
 from quality_location.assets import CHECKS, TABLES, why_withheld
 from quality_location.checks import relation
 from quality_location.evaluate import Outcome, broken_tables, evaluate_table

@@ -120,3 +120,16 @@ def test_a_check_that_could_not_be_asked_tells_no_day() -> None:
     assert days_to_report(outcome, DAYS, DAYS, DAYS[1]) == []
     [schema] = [c for c in CHECKS if c.key == dg.AssetCheckKey(SPECIES, "schema")]
     assert days_to_report(Outcome(schema, 0, ""), DAYS, [], DAYS[1]) == []
+
+
+def test_the_result_for_all_days_is_of_what_was_materialized_last(world: "World") -> None:
+    snapshot = world.publish()
+    materialize(world, snapshot.id, *DAYS)
+    [newest] = world.instance.fetch_materializations(SPECIES, limit=1).records
+    [whole] = [
+        evaluation
+        for evaluation in world.check().get_asset_check_evaluations()
+        if evaluation.asset_check_key == VALUES and evaluation.partition is None
+    ]
+    assert whole.target_materialization_data
+    assert whole.target_materialization_data.storage_id == newest.storage_id

@@ -48,6 +48,8 @@ def test_an_absolute_database_url_is_taken_as_it_is(
     [
         ("DATABASE_URL", "mysql://user:hunter2@host/db"),
         ("DATABASE_URL", "postgresql://user:hunter2@host/"),
+        ("DATABASE_URL", "postgresql://user:hunter2\u2100@host/db"),
+        ("DATABASE_URL", "ducklake:postgres://user:hunter2\u2100@host/db"),
         ("DATABASE_URL", "data/databox.duckdb"),
         ("DATABASE_URL", "duckdb:///"),
         ("EBIRD_REGIONS", "US-DC,Massachusetts"),

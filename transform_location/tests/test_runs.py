@@ -332,13 +332,16 @@ def test_raw_of_an_older_ingestion_is_refused_before_history_is_rebuilt(
     with duckdb.connect(str(raw.path)) as connection:
         connection.execute(f"DROP TABLE {RAW}.notable_polls")
         connection.execute(f"ALTER TABLE {RAW}.taxa DROP COLUMN report_as")
+        # which no model reads
+        connection.execute(f"ALTER TABLE {RAW}.notable_observations DROP COLUMN has_rich_media")
 
     result = run(instance)
 
     assert not result.success
     assert (
-        "was published by an older ingestion: it has not notable_polls, taxa.report_as; deploy "
-        "ingestion first and let its job daily_ebird_pipeline run"
+        "was published by an older ingestion: it has not notable_polls.days_back, "
+        "notable_polls.polled_at, notable_polls.region_code, taxa.report_as; deploy ingestion "
+        "first and let its job daily_ebird_pipeline run"
     ) in failure(result)
     assert deployed_fingerprint(bare_settings.hidden_dir / "transform") is None
 

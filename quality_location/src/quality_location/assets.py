@@ -22,7 +22,7 @@ from databox_shared.edges import TRANSFORM_TO_QUALITY
 from databox_shared.handoff import begin
 from databox_shared.settings import Settings, load_settings
 from databox_shared.snapshots import writing
-from databox_shared.together import log_together
+from databox_shared.together import report_checks
 from quality_location.by_day import DayReports, days_to_report
 from quality_location.checks import Check, RowCheck, checked_tables, contract_checks
 from quality_location.domain import domain_checks
@@ -161,9 +161,7 @@ def data_quality(
                 before = failed_before.get(outcome.check.key, [])
                 reported = days_to_report(outcome, days, before, now.date())
                 evaluations += [*reports.evaluations(outcome, reported, whole), whole]
-            log_together(context, evaluations)
-            for outcome in found:
-                yield dg.Output(None, _spec(outcome.check).get_python_identifier())
+            yield from report_checks(context, evaluations)
         run = Run(context.run.run_id, now, held, outcomes, why_withheld(outcomes, CHECKS))
         release = _release(context, connection, settings, run)
         metadata = release_metadata(connection, settings, run, release)
@@ -245,8 +243,8 @@ def _publish_release(
         release_into_lake(settings.lake, release, file)
     elif former := release_into_postgres(settings.lake, release, file, spill=spill_dir(settings)):
         context.log.warning(
-            "still in PostgreSQL, because they are read or something is made upon them, and tried "
-            "again with the next release: %s",
+            "former releases that could not be dropped, because somebody reads them, has made "
+            "something of them or owns them; tried again by the next run: %s",
             ", ".join(former),
         )
 

@@ -1,4 +1,4 @@
-"""Tells people that a run of quality failed: it checked nothing, so no check can tell it.
+"""Tells people that a run of quality failed: it came to no decision, so no check can tell it.
 
 Told once, until a run succeeds again, and remembered in a tag of the run that was told of. The
 value is the run's own id, because a re-execution copies its parent's tags. An alert that could not
@@ -21,7 +21,7 @@ def tell_failure(context: dg.RunFailureSensorContext) -> None:
     if _is_settled(context.instance, run):
         return
     text = (
-        "Databox could not check its data; the last good release stays.\n"
+        "Databox could not check its data or release it; the last good release stays.\n"
         f"{run.job_name}, run {run.run_id[:8]}: {context.failure_event.message}"
     )
     context.log.critical(text)

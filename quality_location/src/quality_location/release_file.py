@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # a table with more rows becomes a Parquet file per year, so that readers can take a part
 LARGE_ROWS = 1_000_000
+# PostgreSQL knows no DOUBLE
+_DOUBLE = "DOUBLE PRECISION"
 
 
 def released_tables() -> list[Table]:
@@ -27,6 +29,28 @@ def released_tables() -> list[Table]:
 def public_columns(table: Table) -> str:
     """The columns of a table that anybody may see, as SQL lists them."""
     return ", ".join(column.name for column in table.columns if not column.private)
+
+
+def table_sql(table: Table, name: str) -> str:
+    """The statement that makes a released table, as DuckDB and PostgreSQL both read it."""
+    columns = ", ".join(
+        f"{column.name} {_DOUBLE if column.type == 'DOUBLE' else column.type}"
+        f"{' NOT NULL' if column.required else ''}"
+        for column in table.columns
+        if not column.private
+    )
+    return f"CREATE TABLE {name} ({columns})"
+
+
+def comments_sql(table: Table, name: str, kind: str) -> str:
+    """The statements that explain a released table or view, as both read them."""
+    comment = f"{table.description} Grain: {table.grain}."
+    columns = [
+        f"COMMENT ON COLUMN {name}.{column.name} IS {literal(column.description)}"
+        for column in table.columns
+        if not column.private
+    ]
+    return "; ".join([f"COMMENT ON {kind} {name} IS {literal(comment)}", *columns])
 
 
 def write_database(connection: "DuckDBPyConnection", path: Path, manifest: "Manifest") -> None:
@@ -49,18 +73,13 @@ def write_database(connection: "DuckDBPyConnection", path: Path, manifest: "Mani
 
 def _write_table(connection: "DuckDBPyConnection", table: Table) -> None:
     name = f"release.{table.full_name}"
-    columns = ", ".join(
-        f"{c.name} {c.type}{' NOT NULL' if c.required else ''}"
-        for c in table.columns
-        if not c.private
-    )
-    connection.execute(f"CREATE TABLE {name} ({columns})")
+    connection.execute(table_sql(table, name))
     # in the order of the key, so that equal data gives equal files and lookups skip most of it
     connection.execute(
         f"INSERT INTO {name} SELECT {public_columns(table)} FROM {relation(table)} "
         f"ORDER BY {', '.join(table.key)}"
     )
-    _write_comments(connection, table, "TABLE")
+    connection.execute(comments_sql(table, name, "TABLE"))
 
 
 def _write_view(connection: "DuckDBPyConnection", table: Table, query: str) -> None:
@@ -72,17 +91,7 @@ def _write_view(connection: "DuckDBPyConnection", table: Table, query: str) -> N
         )
     finally:
         connection.execute("USE memory")
-    _write_comments(connection, table, "VIEW")
-
-
-def _write_comments(connection: "DuckDBPyConnection", table: Table, kind: str) -> None:
-    name = f"release.{table.full_name}"
-    comment = f"{table.description} Grain: {table.grain}."
-    connection.execute(f"COMMENT ON {kind} {name} IS {literal(comment)}")
-    for column in table.columns:
-        if not column.private:
-            description = literal(column.description)
-            connection.execute(f"COMMENT ON COLUMN {name}.{column.name} IS {description}")
+    connection.execute(comments_sql(table, f"release.{table.full_name}", "VIEW"))
 
 
 def _write_parquet(

@@ -11,18 +11,22 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from databox_shared.contracts import MARTS, Column, Table
-from databox_shared.lake import Lake, LakeError
+from databox_shared.contracts import MARTS
+from databox_shared.lake import Lake, LakeError, first_line
 from quality_location.checks import literal
 from quality_location.release import Release
-from quality_location.release_file import public_columns, released_tables
+from quality_location.release_file import (
+    comments_sql,
+    public_columns,
+    released_tables,
+    table_sql,
+)
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from psycopg2.extensions import cursor as pg_cursor
 
 READER = "databox_reader"
-_TYPES = {"DOUBLE": "double precision", "VARCHAR": "text"}
 # in a text it is quoted, so no text is taken for a null
 _NULL = r"\N"
 _ABOUT = "about"
@@ -31,11 +35,10 @@ _ABOUT = "about"
 def release_into_postgres(lake: Lake, release: Release, file: Path, *, spill: Path) -> list[str]:
     """Let the schema `ebird` of PostgreSQL be this release, unless it is already.
 
-    Rows pass through the folder `spill`, a table at a time.
-
-    Tells the schemas of former releases that are still there, because somebody reads them or has
-    a view on them. A run that died between the file and PostgreSQL is made good by the next.
-    Raises `LakeError` with a sentence; then the former release stays.
+    Tells the schemas of former releases that could not be dropped: somebody reads them, or has made
+    something in them or upon them, or owns them. Rows pass through the folder `spill`, a table at a
+    time. Raises `LakeError` with a sentence; then the former release stays, and the next run, which
+    finds the file as it is, tries again.
     """
     import duckdb
     import psycopg2
@@ -53,8 +56,7 @@ def release_into_postgres(lake: Lake, release: Release, file: Path, *, spill: Pa
                 cursor.execute("COMMIT")
                 return list(_not_dropped(cursor))
         except psycopg2.Error as error:
-            said = (str(error).strip().splitlines() or ["it gave no reason"])[0]
-            msg = f"PostgreSQL did not take release {release.manifest.id}: {said}"
+            msg = f"PostgreSQL did not take release {release.manifest.id}: {first_line(error)}"
             raise LakeError(msg) from error
 
 
@@ -78,71 +80,39 @@ def _fill(cursor: "pg_cursor", source: "DuckDBPyConnection", release: Release, s
     cursor.execute(f"CREATE SCHEMA {MARTS}")
     views = release.manifest.views
     for table in released_tables():
-        if table.full_name not in views:
-            _create_table(cursor, table)
-            _copy(cursor, source, table.full_name, public_columns(table), spill)
-            # after the rows, and before the views that may be planned with it
-            cursor.execute(
-                f"ALTER TABLE {table.full_name} ADD PRIMARY KEY ({', '.join(table.key)})"
-            )
+        name = table.full_name
+        if name not in views:
+            cursor.execute(table_sql(table, name))
+            _copy(cursor, source, name, f"SELECT {public_columns(table)} FROM {name}", spill)
+            # an index is quicker made of all rows at once
+            cursor.execute(f"ALTER TABLE {name} ADD PRIMARY KEY ({', '.join(table.key)})")
+            cursor.execute(comments_sql(table, name, "TABLE"))
     for table in released_tables():
-        if table.full_name in views:
-            cursor.execute(
-                f"CREATE VIEW {table.full_name} AS "
-                f"SELECT {public_columns(table)} FROM ({views[table.full_name]}) AS rows"
-            )
-        _comment(cursor, table, "VIEW" if table.full_name in views else "TABLE")
+        name = table.full_name
+        if name in views:
+            query = f"SELECT {public_columns(table)} FROM ({views[name]}) AS rows"
+            cursor.execute(f"CREATE VIEW {name} AS {query}")
+            cursor.execute(comments_sql(table, name, "VIEW"))
     cursor.execute(f"CREATE TABLE {MARTS}.{_ABOUT} (item text PRIMARY KEY, value text NOT NULL)")
-    _copy(cursor, source, f"{MARTS}.{_ABOUT}", "item, value", spill, source_name=_ABOUT)
+    _copy(cursor, source, f"{MARTS}.{_ABOUT}", f"SELECT item, value FROM {_ABOUT}", spill)
     cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [READER])
     if cursor.fetchall():
         cursor.execute(f"GRANT USAGE ON SCHEMA {MARTS} TO {READER}")
         cursor.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {MARTS} TO {READER}")
 
 
-def _create_table(cursor: "pg_cursor", table: Table) -> None:
-    columns = ", ".join(
-        f"{column.name} {_TYPES.get(column.type, column.type)}"
-        f"{' NOT NULL' if column.required else ''}"
-        for column in _public(table)
-    )
-    cursor.execute(f"CREATE TABLE {table.full_name} ({columns})")
-
-
 def _copy(
-    cursor: "pg_cursor",
-    source: "DuckDBPyConnection",
-    name: str,
-    columns: str,
-    spill: Path,
-    *,
-    source_name: str | None = None,
+    cursor: "pg_cursor", source: "DuckDBPyConnection", name: str, query: str, spill: Path
 ) -> None:
     spill.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=spill) as folder:
         rows = Path(folder) / "rows.csv"
-        source.execute(
-            f"COPY (SELECT {columns} FROM {source_name or name}) TO {literal(str(rows))} "
-            f"(FORMAT csv, HEADER false, NULLSTR '{_NULL}')"
-        )
+        options = f"FORMAT csv, HEADER false, NULLSTR '{_NULL}'"
+        source.execute(f"COPY ({query}) TO {literal(str(rows))} ({options})")
         # frozen rows are seen by transactions that began before: a table that is suddenly theirs
         # by name would else be empty for them
         with rows.open("rb") as file:
-            cursor.copy_expert(
-                f"COPY {name} ({columns}) FROM STDIN (FORMAT csv, NULL '{_NULL}', FREEZE)", file
-            )
-
-
-def _comment(cursor: "pg_cursor", table: Table, kind: str) -> None:
-    comment = f"{table.description} Grain: {table.grain}."
-    cursor.execute(f"COMMENT ON {kind} {table.full_name} IS %s", [comment])
-    for column in _public(table):
-        name = f"{table.full_name}.{column.name}"
-        cursor.execute(f"COMMENT ON COLUMN {name} IS %s", [column.description])
-
-
-def _public(table: Table) -> Iterator[Column]:
-    return (column for column in table.columns if not column.private)
+            cursor.copy_expert(f"COPY {name} FROM STDIN (FORMAT csv, NULL '{_NULL}', FREEZE)", file)
 
 
 def _not_dropped(cursor: "pg_cursor") -> Iterator[str]:
@@ -154,11 +124,18 @@ def _not_dropped(cursor: "pg_cursor") -> Iterator[str]:
         "SELECT nspname FROM pg_namespace WHERE nspname ~ %s", [f"^{MARTS}_2[0-9]{{7}}t"]
     )
     for (schema,) in cursor.fetchall():
-        drops = [f'DROP {kind} "{schema}".{name}' for kind, name in _made(cursor, schema)]
         try:
+            cursor.execute("BEGIN")
+            drops = [f'DROP {kind} "{schema}".{name}' for kind, name in _made(cursor, schema)]
             # not CASCADE, and only what a release made: people may have added to it
-            cursor.execute("; ".join(["BEGIN", *drops, f'DROP SCHEMA "{schema}"', "COMMIT"]))
-        except (refusals.LockNotAvailable, refusals.DependentObjectsStillExist):
+            cursor.execute("; ".join([*drops, f'DROP SCHEMA "{schema}"', "COMMIT"]))
+        except (
+            refusals.LockNotAvailable,
+            refusals.DependentObjectsStillExist,
+            # it was made by another role, or is no release at all
+            refusals.InsufficientPrivilege,
+            refusals.UndefinedTable,
+        ):
             cursor.execute("ROLLBACK")
             yield str(schema)
 

@@ -71,8 +71,7 @@ class Lake:
                 keepalives_idle=30,
             )
         except psycopg2.OperationalError as error:
-            # the second and later lines are hints for administrators
-            said = (str(error).strip().splitlines() or ["no reason was given"])[0]
+            said = first_line(error)
             said = said.removesuffix(" Connection refused") + (
                 " nothing listens there" if said.endswith("Connection refused") else ""
             )
@@ -158,6 +157,11 @@ class Lake:
 
     def _without_password(self, text: str) -> str:
         return text.replace(self.password, "…") if self.password else text
+
+
+def first_line(error: Exception) -> str:
+    """What PostgreSQL said; the second and later lines are hints for administrators."""
+    return (str(error).strip().splitlines() or ["it gave no reason"])[0]
 
 
 def schema_of(owner: str) -> str:

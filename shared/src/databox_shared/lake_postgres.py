@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from databox_shared.lake import LakeError
+from databox_shared.lake import LakeError, first_line
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as pg_connection
@@ -58,6 +58,5 @@ def execute(session: pg_connection, statement: str, *values: object) -> list[tup
             return cursor.fetchall() if cursor.description else []
     except psycopg2.Error as error:
         # among them a connection that was lost, and with it the locks that it held
-        said = (str(error).strip().splitlines() or ["it gave no reason"])[0]
-        msg = f"PostgreSQL refused it or was lost: {said}"
+        msg = f"PostgreSQL refused it or was lost: {first_line(error)}"
         raise LakeError(msg) from error

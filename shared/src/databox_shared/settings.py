@@ -88,7 +88,12 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _supported_database(cls, value: str) -> str:
-        url = urlsplit(value)
+        try:
+            url = urlsplit(value.removeprefix(LAKE))
+        except ValueError:
+            # Python's own words repeat user and password
+            msg = "it cannot be read as a URL; write what is special in a password as %XX"
+            raise ValueError(msg) from None
         if value.startswith(LAKE) or url.scheme in POSTGRES:
             parse_lake(value, Path())
             return value

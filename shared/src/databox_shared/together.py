@@ -6,7 +6,7 @@ do that (`open_storage`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 
@@ -31,6 +31,21 @@ def log_together(
             for event in some:
                 # it takes check evaluations as well, which its type does not say
                 context.op_execution_context.log_event(event)  # pyright: ignore[reportArgumentType]
+
+
+def report_checks(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
+    evaluations: Sequence[dg.AssetCheckEvaluation],
+) -> Iterator[dg.Output[None]]:
+    """Log what was checked, then yield what Dagster awaits of each check: once, whatever its days.
+
+    Instead of an `AssetCheckResult` each, which Dagster stores one by one, asks for the newest
+    materialization of, and takes for all partitions only.
+    """
+    log_together(context, evaluations)
+    for key in dict.fromkeys(evaluation.asset_check_key for evaluation in evaluations):
+        spec = dg.AssetCheckSpec(key.name, asset=key.asset_key)
+        yield dg.Output(None, spec.get_python_identifier())
 
 
 def _together(instance: dg.DagsterInstance) -> AbstractContextManager[None]:

@@ -17,7 +17,7 @@ from databox_shared.contracts import MARTS, RAW, STAGING, Table, contract
 from databox_shared.days import daily_partitions, format_days, run_days
 from databox_shared.edges import INGESTION_TO_TRANSFORM
 from databox_shared.settings import load_settings
-from databox_shared.together import log_together
+from databox_shared.together import log_together, report_checks
 from transform_location.manifest import PROJECT, Model, current_manifest
 
 if TYPE_CHECKING:
@@ -113,11 +113,7 @@ def sqlmesh_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     evaluation, published = work(context)
     if published is not None:
         log_together(context, materializations(evaluation, published))
-    checked = check_evaluations(context, evaluation)
-    log_together(context, checked)
-    for found in checked:
-        spec = dg.AssetCheckSpec(found.check_name, asset=found.asset_key)
-        yield dg.Output(None, output_name=spec.get_python_identifier())
+    yield from report_checks(context, check_evaluations(context, evaluation))
     if published is None:
         raise dg.Failure(failure_text(evaluation), allow_retries=False)
 
@@ -154,7 +150,7 @@ def work(
 
 
 def refuse_older_raw(models: "Models", raw: snapshots.Snapshot) -> None:
-    """Raise `dg.Failure` if the snapshot lacks what its contract has since got.
+    """Raise `dg.Failure` if the snapshot lacks what the models have since come to read.
 
     Found out later, it would be an error of the database after history was rebuilt.
     """

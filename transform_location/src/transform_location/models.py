@@ -22,7 +22,7 @@ from sqlmesh.core.plan import Plan
 from sqlmesh.core.snapshot import DeployabilityIndex, Snapshot, SnapshotId
 from sqlmesh.core.snapshot.definition import snapshots_to_dag
 
-from databox_shared.contracts import RAW, STAGING, contract
+from databox_shared.contracts import RAW, STAGING
 from databox_shared.days import FIRST_DAY, day_ranges
 from databox_shared.settings import Settings
 from databox_shared.snapshots import Snapshot as RawSnapshot
@@ -90,19 +90,20 @@ class Models:
         return changed
 
     def absent_from_raw(self) -> list[str]:
-        """The tables, and columns of others, that the contract has and the raw snapshot has not."""
-        rows = self.context.engine_adapter.fetchall(
+        """The columns that the models read, as `table.column`, and the raw snapshot has not."""
+        found = self.context.engine_adapter.fetchall(
             "SELECT table_name, column_name FROM duckdb_columns() "
             f"WHERE database_name = '{RAW_CATALOG}' AND schema_name = '{RAW}'"
         )
-        there = {*rows, *((table, "") for table, _ in rows)}
-        tables = contract(RAW).tables.values()
-        needed = [(t.name, name) for t in tables for name in ("", *(c.name for c in t.columns))]
-        return [
-            f"{table}.{column}" if column else table
-            for table, column in needed
-            if (table, column) not in there and (not column or (table, "") in there)
-        ]
+        there = {f"{table}.{column}" for table, column in found}
+        read = {
+            f"{source.table}.{source.column}"
+            for model in current_manifest().models
+            for sources in model.lineage.values()
+            for source in sources
+            if source.schema == RAW
+        }
+        return sorted(read - there)
 
     def raw_days(self) -> list[date]:
         """The days that the raw snapshot has."""

@@ -29,11 +29,11 @@ from ingestion_location.ebird.ledger import (
     unannounced_days,
 )
 from ingestion_location.ebird.load import missing_tables
+from ingestion_location.ebird.sources import NewFields
 from ingestion_location.ebird.tables import (
     DAY_TABLES,
     RAW_TABLES,
     SNAPSHOT_TABLES,
-    NewFields,
     new_in_words,
 )
 

@@ -17,16 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from databox_shared.contracts import RAW
-from ingestion_location.ebird.tables import (
-    RAW_TABLES,
-    RESOURCES,
-    Files,
-    NewFields,
-    RawTable,
-    new_columns,
-    select,
-    sources,
-)
+from ingestion_location.ebird.sources import Files, NewFields, sources
+from ingestion_location.ebird.tables import RAW_TABLES, RESOURCES, RawTable, new_columns, select
 
 if TYPE_CHECKING:
     import duckdb
