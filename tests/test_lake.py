@@ -208,14 +208,15 @@ def test_storage_that_has_no_keys_is_said_in_a_sentence(
         publish(settings, birds("2026-11-20", 3))
 
 
-def test_the_password_is_in_no_text_and_no_file(settings: Settings) -> None:
-    snapshot = publish(settings, birds("2026-11-20", 3))
-    lake = settings.lake
+def test_passwords_and_keys_are_in_no_text_and_no_file(any_settings: Settings) -> None:
+    snapshot = publish(any_settings, birds("2026-11-20", 3))
+    lake = any_settings.lake
     assert lake is not None
-    assert lake.password not in f"{settings!r}{snapshot!r}{snapshot.attach_sql}"
-    kept = [path for path in Path(lake.data).parent.rglob("*") if path.is_file()]
+    kept = [path for path in any_settings.database_dir.parent.rglob("*") if path.is_file()]
     assert kept
-    assert not [path for path in kept if lake.password.encode() in path.read_bytes()]
+    for secret in (lake.password, S3_KEYS["AWS_SECRET_ACCESS_KEY"]):
+        assert secret not in f"{any_settings!r}{snapshot!r}{snapshot.attach_sql}"
+        assert not [path for path in kept if secret.encode() in path.read_bytes()]
 
 
 def test_a_role_of_each_location_writes_its_own_lake_and_people_have_one_that_reads_the_release(
