@@ -29,7 +29,7 @@ from tzfpy import get_tz
 
 PROJECT = Path(__file__).parents[2] / "transform_location/src/transform_location/project"
 LEFT_OUT = {"review_history", "observation_history", "location_history"}
-AT_ONCE, LIST_CAP = 8, 200
+AT_ONCE, LIST_CAP, DAYS_BACK = 8, 200, 30
 
 Row = dict[str, Any]
 
@@ -98,6 +98,11 @@ NOTABLE = {
     "user_display_name": ("userDisplayName", "VARCHAR"),
     "polled_at": ("read_at", "TIMESTAMP"),
 }
+NOTABLE_POLLS = {
+    "region_code": ("region", "VARCHAR"),
+    "days_back": ("back", "BIGINT"),
+    "polled_at": ("read_at", "TIMESTAMP"),
+}
 HOTSPOTS = {
     "region_code": ("region", "VARCHAR"),
     "loc_id": ("locId", "VARCHAR"),
@@ -139,6 +144,7 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "region_stats": REGION_STATS,
     "historic_observations": HISTORIC,
     "notable_observations": NOTABLE,
+    "notable_polls": NOTABLE_POLLS,
     "hotspots": HOTSPOTS,
     "taxa": TAXA,
     "regions": REGIONS,
@@ -201,7 +207,7 @@ def present_rows(api: Api, region: str) -> dict[str, list[Row]]:
     """What the API says of the present, as rows by raw table."""
     here = {"region": region, "read_at": now()}
     notable = api.get(
-        f"data/obs/{region}/recent/notable?back=30&includeProvisional=true&detail=full"
+        f"data/obs/{region}/recent/notable?back={DAYS_BACK}&includeProvisional=true&detail=full"
     )
     hotspots = api.get(f"ref/hotspot/{region}?fmt=json")
     versions = sorted(float(entry["authorityVer"]) for entry in api.get("ref/taxonomy/versions"))
@@ -212,6 +218,7 @@ def present_rows(api: Api, region: str) -> dict[str, list[Row]]:
     ]
     return {
         "notable_observations": [row | here for row in notable],
+        "notable_polls": [{"back": DAYS_BACK} | here],
         "hotspots": [row | here for row in hotspots],
         "taxa": taxa,
         "regions": list(region_rows(api, region)),
