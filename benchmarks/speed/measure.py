@@ -7,8 +7,10 @@ what work there is whoever else works on the machine, so they are used unless wa
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -46,6 +48,7 @@ class Line:
 
 Pairs = Sequence[tuple[Cost, Cost]]
 
+SPAWNED = Path(__file__).with_name("spawned.py")
 UNITS = {"wall": "s", "cpu": "s CPU", "memory": "MB"}
 
 
@@ -70,23 +73,23 @@ def paired(
 
 def run(command: Sequence[str], variables: Mapping[str, str] | None = None) -> Cost:
     """The cost of a command and all that it starts. Raises `BenchError` if it fails."""
-    began = time.perf_counter()
-    with subprocess.Popen(
-        command,
-        env={**os.environ, **(variables or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        said = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    wall = time.perf_counter() - began
-    if process.returncode:
-        msg = f"{' '.join(command)[:200]} ended with {process.returncode}:\n{said[-3000:]}"
-        raise BenchError(msg)
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        cost = Path(name) / "cost.json"
+        began = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-S", str(SPAWNED), str(cost), *command],
+            env={**os.environ, **(variables or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        wall = time.perf_counter() - began
+        if done.returncode:
+            msg = f"{' '.join(command)[:200]} ended with {done.returncode}:\n{done.stdout[-3000:]}"
+            raise BenchError(msg)
+        cpu, memory = json.loads(cost.read_text(encoding="utf-8"))
+    return Cost(wall, cpu, memory)
 
 
 def cpu_below(pids: Sequence[int]) -> float:
