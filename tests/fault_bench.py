@@ -18,12 +18,11 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 import requests
 from dagster._core.storage.tags import WILL_RETRY_TAG
-from faults import Faults, processes
+from faults import Faults, Machine, processes
 from redeploys import released
 from stage import Stage, free_port
 from straight import run_straight
@@ -85,11 +84,11 @@ class Report:
 
 @dataclass
 class Bench:
-    """One deployment in one world. `disk` is a small file system with the warehouse on it."""
+    """One deployment in one world, on one machine."""
 
     stage: Stage
     sandbox: Sandbox
-    disk: Path | None
+    machine: Machine
     seed: int
     say: Callable[[str], object]
     report: Report = field(default_factory=Report)
@@ -100,7 +99,7 @@ class Bench:
     def run(self, *, days: int, faults: int) -> Report:
         """The first run, undisturbed, and then a day after the other with its share of faults."""
         choice = random.Random(self.seed)
-        source = Faults(self.stage, self.sandbox, self.disk, choice)
+        source = Faults(self.stage, self.sandbox, self.machine, choice)
         with self._kept_host():
             for number in range(days + 1):
                 today = FIRST + timedelta(days=number)

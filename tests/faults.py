@@ -1,7 +1,7 @@
 """What goes wrong around a deployment: processes die, locks are held, the disk fills, the API lies.
 
-Each fault is one method of `Faults` that does it once, to whatever is there at that moment, and
-says what it hit; None means that there was nothing to hit.
+The machine's clock jumps. Each fault is one method of `Faults` that does it once, to whatever is
+there at that moment, and says what it hit; None means that there was nothing to hit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,16 +34,30 @@ from ebird_sandbox.process import Sandbox
 HELD_SECONDS = 2.0
 _ENDPOINTS = ("stats", "lists", "checklist", "recent", "notable", "hotspots", "*")
 _ANSWERS = ("500", "502", "503", "429", "cut", "invalid-json", "empty", "late", "clock-skew")
+# seconds: what a virtual machine that slept, a wrong summer time and a bad server of time do
+_JUMPS = (-3600, -90, 90, 3600)
 _OPEN_AND_WAIT = "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); time.sleep(2)"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What this machine lets us spoil.
+
+    `disks` are small file systems by what lies on them, and `clock` is a file with the seconds by
+    which the clock of every process of the deployment is wrong.
+    """
+
+    disks: Mapping[str, Path]
+    clock: Path | None
 
 
 @dataclass
 class Faults:
-    """Injects faults, one at a time. `disk` is the small file system that the warehouse lies on."""
+    """Injects faults, one at a time."""
 
     stage: Stage
     sandbox: Sandbox
-    disk: Path | None
+    machine: Machine
     choice: random.Random
     held: list[threading.Thread] = field(default_factory=list[threading.Thread])
     redeploys: int = 0
@@ -60,8 +74,10 @@ class Faults:
             "working file open elsewhere": self.open_working_file,
             "location redeployed": self.redeploy,
         }
-        if self.disk is not None:
-            kinds["disk full"] = self.fill_disk
+        for name, disk in self.machine.disks.items():
+            kinds[f"disk of {name} full"] = lambda name=name, disk=disk: self._fill_disk(name, disk)
+        if self.machine.clock is not None:
+            kinds["clock wrong"] = self.jump_clock
         return kinds
 
     def end(self) -> None:
@@ -129,12 +145,17 @@ class Faults:
             return f"{name}, refused: {str(error).splitlines()[0]}"
         return name
 
-    def fill_disk(self) -> str | None:
-        """Leave no byte free where the data lies."""
-        disk = self.disk
-        assert disk is not None
+    def jump_clock(self) -> str | None:
+        """Let the clock jump, and soon jump back as a machine does that asks for the time."""
+        clock, seconds = self.machine.clock, self.choice.choice(_JUMPS)
+        assert clock is not None
+        self._hold(lambda: _jump(clock, seconds))
+        return f"{seconds:+d} s"
+
+    def _fill_disk(self, name: str, disk: Path) -> str | None:
+        """Leave no byte free on a file system."""
         self._hold(lambda: _fill(disk / "ballast"))
-        return "the warehouse's"
+        return name
 
     def _kill_process(self, module: str) -> str | None:
         killed = [pid for pid in processes(self.stage.folder, module) if _kill(pid)]
@@ -183,6 +204,22 @@ def _lock(file: Path) -> None:
     with file.open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         time.sleep(HELD_SECONDS)
+
+
+def _jump(clock: Path, seconds: int) -> None:
+    try:
+        set_clock(clock, seconds)
+        time.sleep(HELD_SECONDS)
+    finally:
+        set_clock(clock, 0)
+
+
+def set_clock(clock: Path, seconds: int) -> None:
+    """Let the deployment's clock be wrong by so many seconds."""
+    new = clock.with_suffix(".new")
+    new.write_text(f"{seconds:+d}\n", encoding="utf-8")
+    # in one step: processes read it all the time
+    new.replace(clock)
 
 
 def _fill(ballast: Path) -> None:

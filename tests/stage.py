@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import dagster as dg
@@ -33,7 +33,7 @@ class Stage:
     """A deployment that runs: every location, the webserver and the daemon.
 
     `templates` are the builds that others are made like, `look` is what the host calls again and
-    again, and `folder` is where all of it lies.
+    again, `folder` is where all of it lies, and `files` are in the site-packages of each build.
     """
 
     where: Site
@@ -41,11 +41,13 @@ class Stage:
     templates: Mapping[str, Build]
     look: Callable[[], None]
     instance: dg.DagsterInstance
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def variant(self, location: str, name: str, **changes: object) -> Build:
         """Another build of a location; see `deployed.variant`."""
         where = builds_folder(self.where.folder, location)
-        return variant(self.templates[location], where, name, **changes)  # pyright: ignore[reportArgumentType]
+        given = {"files": self.files, **changes}
+        return variant(self.templates[location], where, name, **given)  # pyright: ignore[reportArgumentType]
 
     def deploy(self, made: Build, *, health_seconds: float = 120) -> list[str]:
         """Deploy a build that counts as proved, and return what was said."""
@@ -118,6 +120,7 @@ def deployed_stage(
     *,
     max_runs: int = 4,
     variables: Mapping[str, str] | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> Generator[Stage]:
     """Deploy every location once; the webserver and the daemon are left to the caller."""
     where = Site(project_root(), folder / "d", folder / "home")
@@ -129,19 +132,18 @@ def deployed_stage(
     }
     with ExitStack() as stack:
         stack.enter_context(environment(**(warehouse(folder) | own)))
-        where.home.mkdir()
+        where.home.mkdir(exist_ok=True)
         text = home_settings(where.home)
         assert "max_concurrent_runs: 4" in text
         text = text.replace("max_concurrent_runs: 4", f"max_concurrent_runs: {max_runs}")
         (where.home / "dagster.yaml").write_text(text)
         stack.callback(_stop_all, where)
         for found in locations():
-            first = variant(
-                templates[found.name], builds_folder(where.folder, found.name), f"{found.name}0"
-            )
+            builds = builds_folder(where.folder, found.name)
+            first = variant(templates[found.name], builds, f"{found.name}0", files=files)
             let_serve(where, found.name, lambda made=first: made, action="deploy")
         instance = stack.enter_context(where.instance())
-        yield Stage(where, folder, templates, lambda: None, instance)
+        yield Stage(where, folder, templates, lambda: None, instance, files or {})
 
 
 def free_port() -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from fault_bench import FIRST, Bench, Report, undisturbed
+from faults import Machine, set_clock
 from plant import environment, warehouse
 from stage import deployed_stage
 
@@ -22,8 +23,15 @@ from ebird_sandbox.process import Sandbox, running_sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * 3600)]
 
-DAYS, FAULTS = {"short": (1, 9), "long": (30, 200)}[os.environ.get("FAULTS", "short")]
+DAYS, FAULTS = {"short": (1, 11), "long": (30, 200)}[os.environ.get("FAULTS", "short")]
 DISK = "size=400m"
+# of Debian's package libfaketime
+FAKETIME = "usr/lib/*/faketime/libfaketimeMT.so.1"
+# with it, Python's own sleep is refused: it asks for a time of a clock that is not faked
+SLEEP = {
+    "sitecustomize.py": "import threading, time\n"
+    "time.sleep = lambda seconds: threading.Event().wait(seconds)\n"
+}
 
 
 @contextmanager
@@ -41,6 +49,27 @@ def small_disk(folder: Path) -> Generator[Path | None]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def clock_that_jumps(folder: Path) -> tuple[Path | None, dict[str, str]]:
+    """A file with the error of the clock, and the environment of processes that go by it."""
+    found = next(Path("/").glob(FAKETIME), None)
+    if found is None:
+        print("there is no libfaketime here, so no clock jumps")  # noqa: T201
+        return None, {}
+    clock = folder / "clock"
+    set_clock(clock, 0)
+    (folder / "sleep").mkdir()
+    for name, code in SLEEP.items():
+        (folder / "sleep" / name).write_text(code)
+    return clock, {
+        "PYTHONPATH": str(folder / "sleep"),
+        "LD_PRELOAD": str(found),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_CACHE_DURATION": "1",
+        # a correction moves the time of day and not the time since the start of the machine
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
 def moving_world() -> AbstractContextManager[Sandbox]:
     """A sandbox with few birds, which can be told what day it is."""
     few = ["--checklists-per-day", "US-DC=12"]
@@ -51,16 +80,22 @@ def disturbed(built: dict[str, Build]) -> Report:
     with (
         tempfile.TemporaryDirectory(prefix="databox-") as name,
         moving_world() as sandbox,
-        small_disk(Path(name) / "data") as disk,
+        small_disk(Path(name) / "data") as data,
+        small_disk(Path(name) / "home") as home,
     ):
         folder = Path(name)
+        clock, wrong_time = clock_that_jumps(folder)
+        disks = {"the warehouse": data, "Dagster's storage": home}
+        machine = Machine({name: disk for name, disk in disks.items() if disk}, clock)
         variables = {
             "EBIRD_API_URL": sandbox.url,
             "DATABASE_URL": f"duckdb:///{folder}/data/databox.duckdb",
             "DLT_DATA_DIR": str(folder / "data" / "dlt"),
+            **wrong_time,
         }
-        with deployed_stage(folder, built, variables=variables) as stage:
-            return Bench(stage, sandbox, disk, seed=1, say=print).run(days=DAYS, faults=FAULTS)
+        files = SLEEP if clock else {}
+        with deployed_stage(folder, built, variables=variables, files=files) as stage:
+            return Bench(stage, sandbox, machine, seed=1, say=print).run(days=DAYS, faults=FAULTS)
 
 
 def test_whatever_goes_wrong_each_day_ends_with_what_it_would_have_ended_with(
