@@ -44,23 +44,23 @@ WITH samples AS (
   WHERE
     reports.complete_checklists_reporting > 0 AND locations.is_hotspot
 ), bounded AS (
-  /* Wilson's lower bound of k of n, z = 1.96 */
+  /* Wilson's lower bound of k of n, z = 1.96, in doubles: engines divide decimals differently */
   SELECT
     *,
     (
-      frequency + 1.96 * 1.96 / (
+      frequency + 3.8416::DOUBLE / (
         2 * complete_checklists
-      ) - 1.96 * SQRT(
+      ) - 1.96::DOUBLE * SQRT(
         (
           frequency * (
             1 - frequency
-          ) + 1.96 * 1.96 / (
+          ) + 3.8416::DOUBLE / (
             4 * complete_checklists
           )
         ) / complete_checklists
       )
     ) / (
-      1 + 1.96 * 1.96 / complete_checklists
+      1 + 3.8416::DOUBLE / complete_checklists
     ) AS lower_bound
   FROM rated
 )

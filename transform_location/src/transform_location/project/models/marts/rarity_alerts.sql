@@ -49,14 +49,18 @@ WITH judged AS (
     region_code,
     species_code,
     loc_id
+), compared AS (
+  SELECT
+    *,
+    BOOL_AND(is_withdrawn::BOOLEAN) OVER (PARTITION BY region_code, species_code, loc_id, obs_date) AS all_withdrawn
+  FROM judged
 ), alerts AS (
   /* a withdrawn report counts for nothing beside one that stands */
   SELECT
     *
-  FROM judged
-  QUALIFY
-    NOT is_withdrawn
-    OR BOOL_AND(is_withdrawn::BOOLEAN) OVER (PARTITION BY region_code, species_code, loc_id, obs_date)
+  FROM compared
+  WHERE
+    NOT is_withdrawn OR all_withdrawn
 )
 SELECT
   alerts.region_code,

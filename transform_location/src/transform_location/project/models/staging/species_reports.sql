@@ -46,8 +46,18 @@ WITH copies AS (
     observations.obs_date BETWEEN @start_date AND @end_date
     AND NOT taxa.rollup_species_code IS NULL
   GROUP BY ALL
+), numbered AS (
+  /* the copies with the species: complete ones before others, then the lowest number */
+  SELECT
+    *,
+    ROW_NUMBER() OVER (
+      PARTITION BY region_code, counted_sub_id, species_code
+      ORDER BY CASE WHEN is_complete THEN 0 ELSE 1 END, LENGTH(sub_id), sub_id
+    ) AS number
+  FROM lists
+  WHERE
+    how_many IS NULL OR how_many > 0
 )
-/* of the copies with the species the first: complete ones before others, then the lowest number */
 SELECT
   region_code,
   counted_sub_id AS sub_id,
@@ -56,11 +66,6 @@ SELECT
   loc_id,
   is_complete AS is_on_complete_list,
   how_many::BIGINT AS how_many
-FROM lists
+FROM numbered
 WHERE
-  how_many IS NULL OR how_many > 0
-QUALIFY
-  ROW_NUMBER() OVER (
-    PARTITION BY region_code, counted_sub_id, species_code
-    ORDER BY CASE WHEN is_complete THEN 0 ELSE 1 END, LENGTH(sub_id), sub_id
-  ) = 1
+  number = 1
