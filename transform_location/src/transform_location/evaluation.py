@@ -138,10 +138,12 @@ class RecordingScheduler(Scheduler):
                 tuple(examples[:EXAMPLES]),
             )
 
-    def _examples(self, snapshot: Snapshot, query: exp.Query) -> list[str]:
+    def _examples(self, snapshot: Snapshot, query: exp.Expr) -> list[str]:
         grain = grain_of(snapshot.model)
         # as an expression, so that each engine gets it in its own words
-        rows = self._adapter.fetchdf(exp.select("*").from_(query.subquery("bad")).limit(EXAMPLES))
+        rows = self._adapter.fetchdf(
+            exp.select("*").from_(exp.subquery(query, "bad")).limit(EXAMPLES)
+        )
         shown = [name for name in map(str, rows.columns) if name in grain]
         return [
             ", ".join(f"{name} {value}" for name, value in zip(shown, row, strict=True))
