@@ -58,9 +58,13 @@ class Happened:
 
 @dataclass
 class Report:
-    """What came of it. `days` has a digest of everything released at the end of each day."""
+    """What came of it: `days` has a digest of everything released at the end of each day.
+
+    `kinds` are all kinds of faults that there could have been.
+    """
 
     days: dict[date, str] = field(default_factory=dict[date, str])
+    kinds: set[str] = field(default_factory=set[str])
     faults: list[Happened] = field(default_factory=list[Happened])
     relaunched: int = 0
     failed_runs: int = 0
@@ -93,13 +97,15 @@ class Bench:
     say: Callable[[str], object]
     report: Report = field(default_factory=Report)
     due: list[str] = field(default_factory=list[str])
+    source: Faults | None = None
     host: subprocess.Popen[bytes] | None = None
     port: int = field(default_factory=free_port)
 
     def run(self, *, days: int, faults: int) -> Report:
         """The first run, undisturbed, and then a day after the other with its share of faults."""
         choice = random.Random(self.seed)
-        source = Faults(self.stage, self.sandbox, self.machine, choice)
+        source = self.source = Faults(self.stage, self.sandbox, self.machine, choice)
+        self.report.kinds = set(source.kinds())
         with self._kept_host():
             for number in range(days + 1):
                 today = FIRST + timedelta(days=number)
@@ -173,8 +179,7 @@ class Bench:
         if runs and runs[0].is_failure and runs[0].tags.get(WILL_RETRY_TAG) == "true":
             return False
         if not any(run.is_success or not run.is_finished for run in runs):
-            self._launch(today)
-            self.report.relaunched += bool(runs)
+            self.report.relaunched += self._launch(today) and bool(runs)
             return False
         if instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED), limit=1):
             return False
@@ -182,18 +187,22 @@ class Bench:
         decisions = [read_and_decide(instance, edge, cursor=None, now=now) for edge in EDGES]
         if any(decision.given_up for decision in decisions):
             # a person who was told so sees to it: the same days once more
-            self._launch(today)
-            self.report.relaunched += 1
+            self.report.relaunched += self._launch(today)
             return False
         return not any(decision.pending for decision in decisions)
 
-    def _launch(self, today: date) -> None:
+    def _launch(self, today: date) -> bool:
+        """Whether the day's run could be launched; a person whose attempt fails makes another."""
+        if self.source and self.source.is_held():
+            return False
         tags = {DAILY_TAG: today.isoformat(), READ_DATE_TAG: today.isoformat()}
         try:
             self.stage.launch("ingestion", "daily_ebird_pipeline", tags)
         except (ServerError, dg.DagsterError):
             # its code server is not there at this moment
             time.sleep(_POLL_SECONDS)
+            return False
+        return True
 
     @contextmanager
     def _kept_host(self) -> Generator[None]:

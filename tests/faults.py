@@ -1,7 +1,7 @@
-"""What goes wrong around a deployment: processes die, locks are held, the disk fills, the API lies.
+"""What goes wrong around a deployment: processes die, disks fill, the clock jumps, the API lies.
 
-The machine's clock jumps. Each fault is one method of `Faults` that does it once, to whatever is
-there at that moment, and says what it hit; None means that there was nothing to hit.
+Each fault is one method of `Faults` that does it once, to whatever is there at that moment, and
+says what it hit; None means that there was nothing to hit.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from databox_workspace.site import BusyError
 from ebird_sandbox.process import Sandbox
 
 HELD_SECONDS = 2.0
+# processes look after the error of their clock every two seconds
+WRONG_SECONDS = 5.0
 _ENDPOINTS = ("stats", "lists", "checklist", "recent", "notable", "hotspots", "*")
 _ANSWERS = ("500", "502", "503", "429", "cut", "invalid-json", "empty", "late", "clock-skew")
 # seconds: what a virtual machine that slept, a wrong summer time and a bad server of time do
@@ -44,11 +46,12 @@ class Machine:
     """What this machine lets us spoil.
 
     `disks` are small file systems by what lies on them, and `clock` is a file with the seconds by
-    which the clock of every process of the deployment is wrong.
+    which the clock of the deployment's processes is wrong. Who launches and redeploys has the true
+    one.
     """
 
     disks: Mapping[str, Path]
-    clock: Path | None
+    clock: Path
 
 
 @dataclass
@@ -73,11 +76,10 @@ class Faults:
             "writer's lock held": self.hold_writer_lock,
             "working file open elsewhere": self.open_working_file,
             "location redeployed": self.redeploy,
+            "clock wrong": self.jump_clock,
         }
         for name, disk in self.machine.disks.items():
             kinds[f"disk of {name} full"] = lambda name=name, disk=disk: self._fill_disk(name, disk)
-        if self.machine.clock is not None:
-            kinds["clock wrong"] = self.jump_clock
         return kinds
 
     def end(self) -> None:
@@ -86,6 +88,10 @@ class Faults:
             thread.join()
         self.held.clear()
         requests.delete(f"{self.sandbox.admin_url}/faults", timeout=10).raise_for_status()
+
+    def is_held(self) -> bool:
+        """Whether a disk, a lock or the clock is spoiled at this moment."""
+        return any(thread.is_alive() for thread in self.held)
 
     def kill_worker(self) -> str | None:
         """Kill a run that is inside its step."""
@@ -148,7 +154,8 @@ class Faults:
     def jump_clock(self) -> str | None:
         """Let the clock jump, and soon jump back as a machine does that asks for the time."""
         clock, seconds = self.machine.clock, self.choice.choice(_JUMPS)
-        assert clock is not None
+        if clock.read_text(encoding="utf-8") != _error(0):
+            return None
         self._hold(lambda: _jump(clock, seconds))
         return f"{seconds:+d} s"
 
@@ -209,7 +216,7 @@ def _lock(file: Path) -> None:
 def _jump(clock: Path, seconds: int) -> None:
     try:
         set_clock(clock, seconds)
-        time.sleep(HELD_SECONDS)
+        time.sleep(WRONG_SECONDS)
     finally:
         set_clock(clock, 0)
 
@@ -217,9 +224,13 @@ def _jump(clock: Path, seconds: int) -> None:
 def set_clock(clock: Path, seconds: int) -> None:
     """Let the deployment's clock be wrong by so many seconds."""
     new = clock.with_suffix(".new")
-    new.write_text(f"{seconds:+d}\n", encoding="utf-8")
+    new.write_text(_error(seconds), encoding="utf-8")
     # in one step: processes read it all the time
     new.replace(clock)
+
+
+def _error(seconds: int) -> str:
+    return f"{seconds:+d}\n"
 
 
 def _fill(ballast: Path) -> None:

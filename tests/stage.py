@@ -46,8 +46,8 @@ class Stage:
     def variant(self, location: str, name: str, **changes: object) -> Build:
         """Another build of a location; see `deployed.variant`."""
         where = builds_folder(self.where.folder, location)
-        given = {"files": self.files, **changes}
-        return variant(self.templates[location], where, name, **given)  # pyright: ignore[reportArgumentType]
+        files = {**self.files, **changes.pop("files", {})}  # pyright: ignore[reportGeneralTypeIssues]
+        return variant(self.templates[location], where, name, files=files, **changes)  # pyright: ignore[reportArgumentType]
 
     def deploy(self, made: Build, *, health_seconds: float = 120) -> list[str]:
         """Deploy a build that counts as proved, and return what was said."""

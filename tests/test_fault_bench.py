@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -28,10 +30,8 @@ DISK = "size=400m"
 # of Debian's package libfaketime
 FAKETIME = "usr/lib/*/faketime/libfaketimeMT.so.1"
 # with it, Python's own sleep is refused: it asks for a time of a clock that is not faked
-SLEEP = {
-    "sitecustomize.py": "import threading, time\n"
-    "time.sleep = lambda seconds: threading.Event().wait(seconds)\n"
-}
+SLEEP = "import threading, time; time.sleep = lambda seconds: threading.Event().wait(seconds)\n"
+SEES_IT = "import sys, time; time.sleep(0.1); assert time.time() - float(sys.argv[1]) > 1800"
 
 
 @contextmanager
@@ -49,18 +49,16 @@ def small_disk(folder: Path) -> Generator[Path | None]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def clock_that_jumps(folder: Path) -> tuple[Path | None, dict[str, str]]:
+@contextmanager
+def clock_that_jumps(folder: Path) -> Generator[tuple[Path, dict[str, str]]]:
     """A file with the error of the clock, and the environment of processes that go by it."""
     found = next(Path("/").glob(FAKETIME), None)
     if found is None:
-        print("there is no libfaketime here, so no clock jumps")  # noqa: T201
-        return None, {}
+        pytest.fail("no clock can jump here: install Debian's package libfaketime")
     clock = folder / "clock"
-    set_clock(clock, 0)
     (folder / "sleep").mkdir()
-    for name, code in SLEEP.items():
-        (folder / "sleep" / name).write_text(code)
-    return clock, {
+    (folder / "sleep" / "sitecustomize.py").write_text(SLEEP)
+    variables = {
         "PYTHONPATH": str(folder / "sleep"),
         "LD_PRELOAD": str(found),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
@@ -68,6 +66,16 @@ def clock_that_jumps(folder: Path) -> tuple[Path | None, dict[str, str]]:
         # a correction moves the time of day and not the time since the start of the machine
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
+    set_clock(clock, 3600)
+    command = [sys.executable, "-c", SEES_IT, str(time.time())]
+    subprocess.run(command, env=os.environ | variables, check=True)
+    set_clock(clock, 0)
+    try:
+        yield clock, variables
+    finally:
+        for left in Path("/dev/shm").glob("*faketime_*"):
+            if not Path("/proc", left.name.rpartition("_")[2]).exists():
+                left.unlink(missing_ok=True)
 
 
 def moving_world() -> AbstractContextManager[Sandbox]:
@@ -82,9 +90,9 @@ def disturbed(built: dict[str, Build]) -> Report:
         moving_world() as sandbox,
         small_disk(Path(name) / "data") as data,
         small_disk(Path(name) / "home") as home,
+        clock_that_jumps(Path(name)) as (clock, wrong_time),
     ):
         folder = Path(name)
-        clock, wrong_time = clock_that_jumps(folder)
         disks = {"the warehouse": data, "Dagster's storage": home}
         machine = Machine({name: disk for name, disk in disks.items() if disk}, clock)
         variables = {
@@ -93,7 +101,8 @@ def disturbed(built: dict[str, Build]) -> Report:
             "DLT_DATA_DIR": str(folder / "data" / "dlt"),
             **wrong_time,
         }
-        files = SLEEP if clock else {}
+        # code servers get no PYTHONPATH, and a sitecustomize of theirs may come after the system's
+        files = {"sleep.pth": SLEEP}
         with deployed_stage(folder, built, variables=variables, files=files) as stage:
             return Bench(stage, sandbox, machine, seed=1, say=print).run(days=DAYS, faults=FAULTS)
 
@@ -104,6 +113,7 @@ def test_whatever_goes_wrong_each_day_ends_with_what_it_would_have_ended_with(
     report = disturbed(built)
     print(report.table())  # noqa: T201
     assert len(report.faults) >= FAULTS
+    assert {fault.kind for fault in report.faults} == report.kinds
     with (
         moving_world() as sandbox,
         environment(**(warehouse(tmp_path) | {"EBIRD_API_URL": sandbox.url})),

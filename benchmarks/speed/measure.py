@@ -82,13 +82,13 @@ def run(command: Sequence[str], variables: Mapping[str, str] | None = None) -> C
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
+            check=True,
         )
         wall = time.perf_counter() - began
-        if done.returncode:
-            msg = f"{' '.join(command)[:200]} ended with {done.returncode}:\n{done.stdout[-3000:]}"
-            raise BenchError(msg)
-        cpu, memory = json.loads(cost.read_text(encoding="utf-8"))
+        ended, cpu, memory = json.loads(cost.read_text(encoding="utf-8"))
+    if ended:
+        msg = f"{' '.join(command)[:200]} ended with {ended}:\n{done.stdout[-3000:]}"
+        raise BenchError(msg)
     return Cost(wall, cpu, memory)
 
 

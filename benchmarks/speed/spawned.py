@@ -1,7 +1,7 @@
 """Run a command from a small process, and say what it cost.
 
-`python -S spawned.py FILE COMMAND…` writes seconds of CPU and the MB of the largest process into
-FILE, and ends as the command did. Linux counts to a process what its parent held when it was
+`python -S spawned.py FILE COMMAND…` writes into FILE how the command ended, its seconds of CPU and
+the MB of its largest process. Linux counts to a process what its parent held when it was
 started, so a large one cannot measure a smaller one.
 """
 
@@ -13,5 +13,5 @@ _, file, *command = sys.argv
 pid = os.posix_spawnp(command[0], command, os.environ)
 _, status, usage = os.wait4(pid, 0)
 with open(file, "w", encoding="utf-8") as said:  # noqa: PTH123 - pathlib would make it larger
-    json.dump([usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024], said)
-sys.exit(os.waitstatus_to_exitcode(status))
+    ended = os.waitstatus_to_exitcode(status)
+    json.dump([ended, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024], said)

@@ -13,7 +13,7 @@ from databox_shared.settings import Settings, load_settings
 from .raw_world import RawWorld
 from .runs import failure, run
 
-# `task test:spark` has it; no environment of the location does
+# PySpark is in the environment of `task test:spark` alone, which runs this test
 collect_ignore = [] if find_spec("pyspark") else ["test_spark.py"]
 
 

@@ -1,16 +1,16 @@
 """The project's models on Spark in local mode, over the rows of a raw snapshot.
 
 The gateway is all that differs: SQLMesh translates the models' SQL. Tables are Parquet in Spark's
-own catalog, which has no MERGE; here a merge writes the table anew. With Delta or Iceberg it is
-SQLMesh's own MERGE, for which their jars would be needed.
+own catalog, with neither MERGE nor DELETE; here such a table is written anew. With Delta or Iceberg
+it would be SQLMesh's own statements, for which their jars are needed.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import date
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from databox_shared.contracts import RAW, Table, contract
 from databox_shared.settings import Settings
 from transform_location.contracted import RAW_CATALOG_VARIABLE
 from transform_location.manifest import PROJECT
+from transform_location.models import Models
 from transform_location.time_zones import FUNCTION, time_zone_at
 from transform_location.warehouse import Silent, sqlmesh_config
 
@@ -41,21 +42,41 @@ BROKEN_RULE = "org.apache.spark.sql.catalyst.optimizer.RemoveRedundantAliases"
 
 
 class ParquetSpark(SparkEngineAdapter):
-    """Spark's adapter for tables that can be overwritten and not merged into."""
+    """Spark's adapter for tables without MERGE and DELETE: it makes them anew."""
 
     def _to_sql(self, expression: exp.Expr, quote: bool = True, **kwargs: Any) -> str:
         return super()._to_sql(expression.transform(in_utc), quote, **kwargs)
 
     def _insert_overwrite_by_condition(
-        self, table_name: Any, source_queries: Any, *args: Any, **kwargs: Any
+        self,
+        table_name: Any,
+        source_queries: Any,
+        target_columns_to_types: Any = None,
+        where: Any = None,
+        insert_overwrite_strategy_override: Any = None,
+        **kwargs: Any,
     ) -> None:
-        # a query may read the very table that it overwrites
+        assert insert_overwrite_strategy_override is None
+        columns = list(target_columns_to_types or self.columns(table_name))
         [source] = source_queries
-        with source as query, self.temp_table(query, name=table_name) as stored:
-            whole = SourceQuery(query_factory=lambda: exp.select("*").from_(stored))
-            super()._insert_overwrite_by_condition(table_name, [whole], *args, **kwargs)
+        with source as query:
+            whole = exp.select(*columns).from_(query.subquery("new"))
+            if where is not None:
+                kept = exp.select(*columns).from_(exp.to_table(table_name)).where(exp.not_(where))
+                whole = whole.where(where).union(kept, distinct=False)
+            # stored first, for it reads the very table that it is put into
+            with self.temp_table(whole, name=table_name) as stored:
+                self.execute(exp.TruncateTable(expressions=[exp.to_table(table_name)]))
+                rows_of_it = exp.select(*columns).from_(stored)
+                super()._insert_overwrite_by_condition(
+                    table_name,
+                    [SourceQuery(query_factory=lambda: rows_of_it)],
+                    target_columns_to_types,
+                    **kwargs,
+                )
 
-    def _merge(self, target_table: Any, query: Any, on: Any, whens: Any) -> None:  # noqa: ARG002
+    def _merge(self, target_table: Any, query: Any, on: Any, whens: Any) -> None:
+        assert not any(when.args.get("condition") for when in whens.expressions)
         columns = list(self.columns(target_table))
         new = query.subquery(MERGE_SOURCE_ALIAS)
         kept = (
@@ -64,8 +85,9 @@ class ParquetSpark(SparkEngineAdapter):
             .where(exp.not_(exp.Exists(this=exp.select("1").from_(new).where(on))))
         )
         merged = exp.select(*columns).from_(query.subquery("new")).union(kept, distinct=False)
-        whole = SourceQuery(query_factory=lambda: merged)
-        self._insert_overwrite_by_condition(target_table, [whole])
+        self._insert_overwrite_by_condition(
+            target_table, [SourceQuery(query_factory=lambda: merged)]
+        )
 
 
 def in_utc(node: exp.Expr) -> exp.Expr:
@@ -89,7 +111,6 @@ class ParquetSparkConnection(SparkConnectionConfig):
 @contextmanager
 def spark_session(folder: Path) -> Generator[Any]:
     """A Spark of its own on two threads, with its tables in a folder."""
-    os.environ["PYSPARK_PYTHON"] = sys.executable
     spark = (
         pyspark.SparkSession.Builder()
         .master("local[2]")
@@ -97,6 +118,7 @@ def spark_session(folder: Path) -> Generator[Any]:
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.ui.enabled", "false")
         .config("spark.log.level", "ERROR")
+        .config("spark.pyspark.python", sys.executable)
         .config("spark.sql.catalogImplementation", "in-memory")
         # of Spark 4.1 to 4.3 this rule of its optimizer breaks valid queries upon a UNION ALL
         .config("spark.sql.optimizer.excludedRules", BROKEN_RULE)
@@ -128,7 +150,16 @@ def hand_over(spark: Any, settings: Settings, folder: Path) -> None:
             spark.sql(f"CREATE TABLE {table.full_name} USING PARQUET LOCATION '{file}'")
 
 
-def spark_context(settings: Settings, folder: Path) -> Context:
+class SparkModels(Models):
+    """The two verbs, on Spark."""
+
+    def reviewed_days(self) -> list[date]:
+        """None: the question is put to the raw catalog by its name in DuckDB."""
+        return []
+
+
+@contextmanager
+def spark_models(settings: Settings, folder: Path) -> Generator[Models]:
     """The project on Spark, with SQLMesh's state in a DuckDB file in a folder."""
     config = sqlmesh_config(settings)
     gateway = GatewayConfig(
@@ -138,7 +169,7 @@ def spark_context(settings: Settings, folder: Path) -> Context:
     )
     defaults = config.model_defaults.model_copy(update={"storage_format": "parquet"})
     set_console(Silent())
-    return Context(
+    context = Context(
         paths=[str(PROJECT)],
         config=config.model_copy(
             update={
@@ -149,6 +180,10 @@ def spark_context(settings: Settings, folder: Path) -> Context:
             }
         ),
     )
+    try:
+        yield SparkModels(context, folder, log=print)
+    finally:
+        context.close()
 
 
 def rows(spark: Any, table: Table) -> list[tuple[Any, ...]]:

@@ -128,8 +128,9 @@ class RecordingScheduler(Scheduler):
             earlier = audits.get(key, AuditCount(*key, result.blocking, 0, ""))
             query = result.query.sql(dialect="duckdb", pretty=True) if result.query else ""
             bad_rows = int(result.count or 0)
-            found = self._examples(snapshot, result.query) if result.query and bad_rows else []
-            examples = [*earlier.examples, *found]
+            examples = [*earlier.examples]
+            if bad_rows and isinstance(result.query, exp.Query):
+                examples += self._examples(snapshot, result.query)
             audits[key] = AuditCount(
                 *key,
                 result.blocking,
@@ -138,12 +139,10 @@ class RecordingScheduler(Scheduler):
                 tuple(examples[:EXAMPLES]),
             )
 
-    def _examples(self, snapshot: Snapshot, query: exp.Expr) -> list[str]:
+    def _examples(self, snapshot: Snapshot, query: exp.Query) -> list[str]:
         grain = grain_of(snapshot.model)
         # as an expression, so that each engine gets it in its own words
-        rows = self._adapter.fetchdf(
-            exp.select("*").from_(exp.subquery(query, "bad")).limit(EXAMPLES)
-        )
+        rows = self._adapter.fetchdf(exp.select("*").from_(query.subquery("bad")).limit(EXAMPLES))
         shown = [name for name in map(str, rows.columns) if name in grain]
         return [
             ", ".join(f"{name} {value}" for name, value in zip(shown, row, strict=True))

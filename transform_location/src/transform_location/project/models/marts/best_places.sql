@@ -44,7 +44,7 @@ WITH samples AS (
   WHERE
     reports.complete_checklists_reporting > 0 AND locations.is_hotspot
 ), bounded AS (
-  /* Wilson's lower bound of k of n, z = 1.96, in doubles: engines divide decimals differently */
+  /* Wilson's lower bound of k of n, z = 1.96; 3.8416 is its square, and all are doubles: engines divide decimals differently */
   SELECT
     *,
     (
