@@ -30,7 +30,11 @@ DISK = "size=400m"
 # of Debian's package libfaketime
 FAKETIME = "usr/lib/*/faketime/libfaketimeMT.so.1"
 # with it, Python's own sleep is refused: it asks for a time of a clock that is not faked
-SLEEP = "import threading, time; time.sleep = lambda seconds: threading.Event().wait(seconds)\n"
+SLEEP = (
+    "import threading, time; "
+    # by a default, for what a .pth file imports is not there later
+    "time.sleep = lambda seconds, event=threading.Event: event().wait(seconds)\n"
+)
 SEES_IT = "import sys, time; time.sleep(0.1); assert time.time() - float(sys.argv[1]) > 1800"
 
 
