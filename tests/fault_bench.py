@@ -97,14 +97,13 @@ class Bench:
     say: Callable[[str], object]
     report: Report = field(default_factory=Report)
     due: list[str] = field(default_factory=list[str])
-    source: Faults | None = None
     host: subprocess.Popen[bytes] | None = None
     port: int = field(default_factory=free_port)
 
     def run(self, *, days: int, faults: int) -> Report:
         """The first run, undisturbed, and then a day after the other with its share of faults."""
         choice = random.Random(self.seed)
-        source = self.source = Faults(self.stage, self.sandbox, self.machine, choice)
+        source = Faults(self.stage, self.sandbox, self.machine, choice)
         self.report.kinds = set(source.kinds())
         with self._kept_host():
             for number in range(days + 1):
@@ -132,7 +131,7 @@ class Bench:
             elif is_over:
                 source.end()
             if time.monotonic() - looked >= _LOOK_SECONDS:
-                if self._is_settled(today) and is_over:
+                if self._is_settled(today, source) and is_over:
                     break
                 looked = time.monotonic()
             assert time.monotonic() < deadline, f"{today} was not over in {DAY_SECONDS:.0f} s"
@@ -172,14 +171,14 @@ class Bench:
                 fault.seconds = time.monotonic() - since
                 faults.remove((fault, since))
 
-    def _is_settled(self, today: date) -> bool:
+    def _is_settled(self, today: date, source: Faults) -> bool:
         """Whether the day is over; launches its run, and again if it failed, as people would."""
         instance = self.stage.instance
         runs = instance.get_runs(dg.RunsFilter(tags={DAILY_TAG: today.isoformat()}))
         if runs and runs[0].is_failure and runs[0].tags.get(WILL_RETRY_TAG) == "true":
             return False
         if not any(run.is_success or not run.is_finished for run in runs):
-            self.report.relaunched += self._launch(today) and bool(runs)
+            self.report.relaunched += self._launch(today, source) and bool(runs)
             return False
         if instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED), limit=1):
             return False
@@ -187,13 +186,13 @@ class Bench:
         decisions = [read_and_decide(instance, edge, cursor=None, now=now) for edge in EDGES]
         if any(decision.given_up for decision in decisions):
             # a person who was told so sees to it: the same days once more
-            self.report.relaunched += self._launch(today)
+            self.report.relaunched += self._launch(today, source)
             return False
         return not any(decision.pending for decision in decisions)
 
-    def _launch(self, today: date) -> bool:
+    def _launch(self, today: date, source: Faults) -> bool:
         """Whether the day's run could be launched; a person whose attempt fails makes another."""
-        if self.source and self.source.is_held():
+        if source.is_held():
             return False
         tags = {DAILY_TAG: today.isoformat(), READ_DATE_TAG: today.isoformat()}
         try:

@@ -43,11 +43,24 @@ class Stage:
     instance: dg.DagsterInstance
     files: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    def variant(self, location: str, name: str, **changes: object) -> Build:
+    def variant(
+        self,
+        location: str,
+        name: str,
+        *,
+        files: Mapping[str, str] | None = None,
+        contracts: Mapping[str, str] | None = None,
+        dagster: str | None = None,
+    ) -> Build:
         """Another build of a location; see `deployed.variant`."""
-        where = builds_folder(self.where.folder, location)
-        files = {**self.files, **changes.pop("files", {})}  # pyright: ignore[reportGeneralTypeIssues]
-        return variant(self.templates[location], where, name, files=files, **changes)  # pyright: ignore[reportArgumentType]
+        return variant(
+            self.templates[location],
+            builds_folder(self.where.folder, location),
+            name,
+            files={**self.files, **(files or {})},
+            contracts=contracts,
+            dagster=dagster,
+        )
 
     def deploy(self, made: Build, *, health_seconds: float = 120) -> list[str]:
         """Deploy a build that counts as proved, and return what was said."""

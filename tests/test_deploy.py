@@ -55,12 +55,9 @@ DEFINITIONS = "quality_location/definitions.py"
 class Quality(Stage):
     """The stage, with builds of quality that have a job that goes on until it is told to end."""
 
-    def build(self, name: str, **changes: object) -> Build:
-        return self.variant("quality", name, **changes)
-
     def with_hold(self, name: str) -> Build:
         text = (self.templates["quality"].site_packages / DEFINITIONS).read_text()
-        return self.build(name, files={DEFINITIONS: text + HOLD})
+        return self.variant("quality", name, files={DEFINITIONS: text + HOLD})
 
     def launch_hold(self) -> str:
         return self.launch("quality", "hold", {})
@@ -167,7 +164,7 @@ def untouched(stage: Quality, refused: Callable[[], object]) -> str:
 
 
 def test_code_that_does_not_load_is_refused_with_its_own_error(stage: Quality) -> None:
-    broken = stage.build("broken", files={DEFINITIONS: "import no_such_library\n"})
+    broken = stage.variant("quality", "broken", files={DEFINITIONS: "import no_such_library\n"})
     sentence = untouched(stage, lambda: stage.deploy(broken))
     assert "its code does not load: " in sentence
     assert "No module named 'no_such_library'" in sentence
@@ -176,7 +173,7 @@ def test_code_that_does_not_load_is_refused_with_its_own_error(stage: Quality) -
 def test_a_contract_of_another_major_version_is_refused_and_says_who_reads_what(
     stage: Quality,
 ) -> None:
-    newer = stage.build("newer", contracts={"ebird": "99.0.0"})
+    newer = stage.variant("quality", "newer", contracts={"ebird": "99.0.0"})
     sentence = untouched(stage, lambda: stage.deploy(newer))
     assert "quality newer reads version 99.0.0 of ebird, and transform " in sentence
 
@@ -187,7 +184,7 @@ def test_code_without_a_job_that_queued_runs_need_is_refused(stage: Quality) -> 
     for run in running:
         stage.began(run)
     queued = stage.launch_hold()
-    sentence = untouched(stage, lambda: stage.deploy(stage.build("jobless")))
+    sentence = untouched(stage, lambda: stage.deploy(stage.variant("quality", "jobless")))
     assert f"quality has no job hold any more, and the queue holds runs of it ({queued[:8]})" in (
         sentence
     )
@@ -200,13 +197,13 @@ def test_code_without_a_job_that_queued_runs_need_is_refused(stage: Quality) -> 
 
 def test_a_server_that_never_gets_healthy_is_given_up_and_leaves_no_process(stage: Quality) -> None:
     slow = "import time\n\ntime.sleep(600)\n"
-    stuck = stage.build("stuck", files={DEFINITIONS: slow})
+    stuck = stage.variant("quality", "stuck", files={DEFINITIONS: slow})
     sentence = untouched(stage, lambda: stage.deploy(stuck, health_seconds=6))
     assert "its server does not answer after 6 s" in sentence
 
 
 def test_a_location_that_is_newer_than_its_host_is_refused(stage: Quality) -> None:
-    ahead = stage.build("ahead", dagster="99.0.0")
+    ahead = stage.variant("quality", "ahead", dagster="99.0.0")
     sentence = untouched(stage, lambda: stage.deploy(ahead))
     assert "quality has dagster 99.0.0 and the host that must read it has " in sentence
 
@@ -222,7 +219,7 @@ def lost() -> None: ...
 
 definitions = dg.Definitions.merge(definitions, dg.Definitions(assets=[lost]))
 """
-    wrong = stage.build("misspelt", files={DEFINITIONS: text + misspelt})
+    wrong = stage.variant("quality", "misspelt", files={DEFINITIONS: text + misspelt})
     sentence = untouched(stage, lambda: stage.deploy(wrong))
     assert "asset ebird/species_dayly is in no location" in sentence
 

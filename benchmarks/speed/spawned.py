@@ -8,10 +8,11 @@ started, so a large one cannot measure a smaller one.
 import json
 import os
 import sys
+from pathlib import Path
 
 _, file, *command = sys.argv
 pid = os.posix_spawnp(command[0], command, os.environ)
 _, status, usage = os.wait4(pid, 0)
-with open(file, "w", encoding="utf-8") as said:  # noqa: PTH123 - pathlib would make it larger
-    ended = os.waitstatus_to_exitcode(status)
-    json.dump([ended, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024], said)
+ended = os.waitstatus_to_exitcode(status)
+cost = [ended, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]
+Path(file).write_text(json.dumps(cost), encoding="utf-8")

@@ -128,7 +128,7 @@ class RecordingScheduler(Scheduler):
             earlier = audits.get(key, AuditCount(*key, result.blocking, 0, ""))
             query = result.query.sql(dialect="duckdb", pretty=True) if result.query else ""
             bad_rows = int(result.count or 0)
-            examples = [*earlier.examples]
+            examples = list(earlier.examples)
             if bad_rows and isinstance(result.query, exp.Query):
                 examples += self._examples(snapshot, result.query)
             audits[key] = AuditCount(
