@@ -18,7 +18,13 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.event_api import EventHandlerFn
+from dagster._core.events import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
+    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
+)
 from dagster._core.storage.base_storage import DagsterStorage
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     INDEX_SHARD_NAME,
     SqliteEventLogStorage,
@@ -36,6 +42,7 @@ from watchdog.observers import Observer
 
 # the index and some runs; a server reads many runs in its life
 MAX_OPEN = 8
+INDEXED = {*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS}
 _PATIENT = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
 
 
@@ -110,6 +117,7 @@ class OpenEventLog(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._files: OrderedDict[str, OpenFile] = OrderedDict()
+        self._gathered: list[dg.EventLogEntry] | None = None
         self._batch: ExitStack | None = None
         self._in_batch: dict[str, Connection] = {}
         self._tables: set[str] = set()
@@ -123,26 +131,82 @@ class OpenEventLog(SqliteEventLogStorage):
             for event in events:
                 self.store_event(event)
 
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        """Store an event, or keep it for the end of the batch that is open."""
+        with self._db_lock:
+            if self._gathered is None:
+                super().store_event(event)
+            else:
+                self._gathered.append(event)
+
     @contextmanager
     def together(self) -> Generator[None]:
-        """One transaction for each file, for all that is stored meanwhile.
+        """What is stored meanwhile is stored at the end, in one transaction for each file.
 
-        If the block fails, nothing was stored. The run's file is committed before the index, as
-        Dagster does. Raises `RuntimeError` inside another such block.
+        If the block or the end fails, nothing was stored. Raises `RuntimeError` inside another
+        such block.
         """
-        with self._db_lock, ExitStack() as transactions:
-            if self._batch is not None:
+        with self._db_lock:
+            if self._gathered is not None:
                 msg = "events are being stored together already"
                 raise RuntimeError(msg)
-            self._in_batch[INDEX_SHARD_NAME] = transactions.enter_context(
-                self._transaction(INDEX_SHARD_NAME)
-            )
-            self._batch = transactions
+            self._gathered = []
             try:
                 yield
+                self._store(self._gathered)
             finally:
-                self._batch = None
-                self._in_batch.clear()
+                self._gathered = None
+
+    def _store(self, events: Sequence[dg.EventLogEntry]) -> None:
+        """What `store_event` does of each, in statements for many.
+
+        A run's file is committed before the index, as Dagster does.
+        """
+        of_run: dict[str, list[dict[str, Any]]] = {}
+        of_index: list[tuple[dg.EventLogEntry, dict[str, Any]]] = []
+        for event in events:
+            row = self._event_to_row(event)
+            of_run.setdefault(event.run_id, []).append(row)
+            if event.dagster_event and event.dagster_event_type in INDEXED:
+                of_index.append((event, row))
+        with ExitStack() as transactions:
+            index = transactions.enter_context(self._transaction(INDEX_SHARD_NAME))
+            self._batch, self._in_batch = transactions, {INDEX_SHARD_NAME: index}
+            try:
+                for run_id, rows in of_run.items():
+                    with self.run_connection(run_id) as connection:
+                        connection.execute(SqlEventLogStorageTable.insert(), rows)
+                self._store_in_index(index, of_index)
+            finally:
+                self._batch, self._in_batch = None, {}
+
+    def _store_in_index(
+        self, index: Connection, stored: Sequence[tuple[dg.EventLogEntry, dict[str, Any]]]
+    ) -> None:
+        if not stored:
+            return
+        inserted = index.execute(
+            SqlEventLogStorageTable.insert().returning(
+                SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
+            ),
+            [row for _, row in stored],
+        )
+        # of what an asset's row says, the last event of a type has the last word
+        newest: dict[tuple[str | None, str], tuple[dg.EventLogEntry, int]] = {}
+        of_assets: list[tuple[dg.EventLogEntry, int]] = []
+        for (event, row), event_id in zip(stored, inserted.scalars(), strict=True):
+            if event.dagster_event_type in ASSET_EVENTS:
+                of_assets.append((event, event_id))
+                key = (row["asset_key"], row["dagster_event_type"])
+                newest.pop(key, None)
+                newest[key] = (event, event_id)
+            elif event.dagster_event_type in ASSET_CHECK_EVENTS:
+                self.store_asset_check_event(event, event_id)
+        self._store_asset_event_tags(
+            index, [event for event, _ in of_assets], [event_id for _, event_id in of_assets]
+        )
+        for event, event_id in newest.values():
+            self._store_asset_event(index, event, event_id)
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index has a table. Dagster asks it for every check that it stores."""
