@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -134,7 +135,7 @@ class Bench:
                 if self._is_settled(today, source) and is_over:
                     break
                 looked = time.monotonic()
-            assert time.monotonic() < deadline, f"{today} was not over in {DAY_SECONDS:.0f} s"
+            assert time.monotonic() < deadline, self._why_not_over(today, source)
             time.sleep(_POLL_SECONDS)
         for fault, since in open_faults:
             fault.seconds = time.monotonic() - since
@@ -189,6 +190,24 @@ class Bench:
             self.report.relaunched += self._launch(today, source)
             return False
         return not any(decision.pending for decision in decisions)
+
+    def _why_not_over(self, today: date, source: Faults) -> str:
+        """What a person would look at: what is unfinished, and whether there is room."""
+        instance, now = self.stage.instance, datetime.now(UTC).timestamp()
+        unfinished = [
+            f"{run.job_name} {run.run_id} is {run.status.value}"
+            for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
+        ]
+        decisions = [read_and_decide(instance, edge, cursor=None, now=now) for edge in EDGES]
+        room = [
+            f"{shutil.disk_usage(disk).free / 1e6:.0f} MB free on the disk of {name}"
+            for name, disk in self.machine.disks.items()
+        ]
+        held = ["something is held"] if source.is_held() else []
+        return "; ".join(
+            [f"{today} was not over in {DAY_SECONDS:.0f} s", *unfinished, *held, *room]
+            + [f"{decision}" for decision in decisions if decision.pending or decision.given_up]
+        )
 
     def _launch(self, today: date, source: Faults) -> bool:
         """Whether the day's run could be launched; a person whose attempt fails makes another."""

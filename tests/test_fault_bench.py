@@ -26,7 +26,8 @@ from ebird_sandbox.process import Sandbox, running_sandbox
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * 3600)]
 
 DAYS, FAULTS = {"short": (1, 11), "long": (30, 200)}[os.environ.get("FAULTS", "short")]
-DISK = "size=400m"
+# a day with its faults leaves some 13 MB with Dagster and as much with the warehouse at most
+DISK = f"size={400 + 30 * DAYS}m"
 # of Debian's package libfaketime
 FAKETIME = "usr/lib/*/faketime/libfaketimeMT.so.1"
 # with it, Python's own sleep is refused: it asks for a time of a clock that is not faked
