@@ -206,7 +206,7 @@ class Bench:
         held = ["something is held"] if source.is_held() else []
         return "; ".join(
             [f"{today} was not over in {DAY_SECONDS:.0f} s", *unfinished, *held, *room]
-            + [f"{decision}" for decision in decisions if decision.pending or decision.given_up]
+            + [f"{found.pending} pending, {found.reason}" for found in decisions if found.pending]
         )
 
     def _launch(self, today: date, source: Faults) -> bool:
