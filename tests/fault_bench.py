@@ -25,6 +25,7 @@ import requests
 from dagster._core.storage.tags import WILL_RETRY_TAG
 from faults import Faults, Machine, processes
 from redeploys import released
+from sqlalchemy.exc import SQLAlchemyError
 from stage import Stage, free_port
 from straight import run_straight
 
@@ -193,21 +194,23 @@ class Bench:
 
     def _why_not_over(self, today: date, source: Faults) -> str:
         """What a person would look at: what is unfinished, and whether there is room."""
-        instance, now = self.stage.instance, datetime.now(UTC).timestamp()
-        unfinished = [
-            f"{run.job_name} {run.run_id} is {run.status.value}"
-            for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
-        ]
-        decisions = [read_and_decide(instance, edge, cursor=None, now=now) for edge in EDGES]
-        room = [
+        said = [f"{today} was not over in {DAY_SECONDS:.0f} s"]
+        said += [
             f"{shutil.disk_usage(disk).free / 1e6:.0f} MB free on the disk of {name}"
             for name, disk in self.machine.disks.items()
         ]
-        held = ["something is held"] if source.is_held() else []
-        return "; ".join(
-            [f"{today} was not over in {DAY_SECONDS:.0f} s", *unfinished, *held, *room]
-            + [f"{found.pending} pending, {found.reason}" for found in decisions if found.pending]
-        )
+        said += ["something is held"] if source.is_held() else []
+        instance, now = self.stage.instance, datetime.now(UTC).timestamp()
+        try:
+            said += [
+                f"{run.job_name} {run.run_id} is {run.status.value}"
+                for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
+            ]
+            decisions = [read_and_decide(instance, edge, cursor=None, now=now) for edge in EDGES]
+            said += [f"{found.pending} pending, {found.reason}" for found in decisions]
+        except (SQLAlchemyError, OSError) as error:
+            said.append(f"Dagster's storage cannot be read: {error}")
+        return "; ".join(said)
 
     def _launch(self, today: date, source: Faults) -> bool:
         """Whether the day's run could be launched; a person whose attempt fails makes another."""

@@ -17,6 +17,7 @@ from threading import RLock
 from typing import Any
 
 import dagster as dg
+import dagster._check as check
 from dagster._core.event_api import EventHandlerFn
 from dagster._core.events import (
     ASSET_CHECK_EVENTS,
@@ -133,6 +134,7 @@ class OpenEventLog(SqliteEventLogStorage):
 
     def store_event(self, event: dg.EventLogEntry) -> None:
         """Store an event, or keep it for the end of the batch that is open."""
+        check.inst_param(event, "event", dg.EventLogEntry)
         with self._db_lock:
             if self._gathered is None:
                 super().store_event(event)
@@ -143,8 +145,9 @@ class OpenEventLog(SqliteEventLogStorage):
     def together(self) -> Generator[None]:
         """What is stored meanwhile is stored at the end, in one transaction for each file.
 
-        If the block or the end fails, nothing was stored. Raises `RuntimeError` inside another
-        such block.
+        Until then nobody sees it, the block neither. If the block fails or an event cannot be
+        stored, nothing was; the files are committed one by one, the index last, and if one cannot
+        be, those before it are. Raises `RuntimeError` inside another such block.
         """
         with self._db_lock:
             if self._gathered is not None:
@@ -153,15 +156,13 @@ class OpenEventLog(SqliteEventLogStorage):
             self._gathered = []
             try:
                 yield
-                self._store(self._gathered)
+                gathered, self._gathered = self._gathered, None
+                self._store(gathered)
             finally:
                 self._gathered = None
 
     def _store(self, events: Sequence[dg.EventLogEntry]) -> None:
-        """What `store_event` does of each, in statements for many.
-
-        A run's file is committed before the index, as Dagster does.
-        """
+        """What `store_event` does of each, a run's file before the index, as Dagster does."""
         of_run: dict[str, list[dict[str, Any]]] = {}
         of_index: list[tuple[dg.EventLogEntry, dict[str, Any]]] = []
         for event in events:

@@ -12,7 +12,7 @@ from itertools import islice
 
 import dagster as dg
 
-# others wait so long with what they store: a second or two
+# in memory until they are stored; others wait so long with what they store
 AT_ONCE = 500
 
 
@@ -23,7 +23,7 @@ def log_together(
     """Log what was made or checked, many at once.
 
     No context manager, which could be put around a `yield`: if Dagster fails there it does not come
-    back, and what it stores of the failure would be in a transaction that nobody ends.
+    back, and what it stores of the failure would be in a batch that nobody ends.
     """
     left = iter(events)
     while some := list(islice(left, AT_ONCE)):
