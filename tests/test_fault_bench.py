@@ -26,7 +26,7 @@ from ebird_sandbox.process import Sandbox, running_sandbox
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * 3600)]
 
 DAYS, FAULTS = {"short": (1, 11), "long": (30, 200)}[os.environ.get("FAULTS", "short")]
-# a day with its faults leaves some 13 MB with Dagster and as much with the warehouse at most
+# Dagster's storage grows by some 13 MB on a day with faults
 DISK = f"size={400 + 30 * DAYS}m"
 # of Debian's package libfaketime
 FAKETIME = "usr/lib/*/faketime/libfaketimeMT.so.1"

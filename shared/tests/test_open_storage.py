@@ -3,9 +3,9 @@
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import compress
 from pathlib import Path
 from threading import Barrier, Event
@@ -31,7 +31,7 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._core.utils import make_new_run_id
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, text
+from sqlalchemy import Connection, Engine, event, text
 
 from databox_shared import open_storage, together
 from databox_shared.open_storage import OpenEventLog, OpenRuns, OpenSqliteStorage
@@ -122,55 +122,45 @@ def planned(check: str) -> dg.EventLogEntry:
     return told(DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED, intended)
 
 
+# what an event of each kind says of an asset, a day and a number
+ABOUT: dict[DagsterEventType, Callable[[dg.AssetKey, str | None, int], Any]] = {
+    DagsterEventType.ASSET_MATERIALIZATION_PLANNED: lambda key, day, _: (
+        AssetMaterializationPlannedData(key, partition=day)
+    ),
+    DagsterEventType.ASSET_MATERIALIZATION: lambda key, day, number: StepMaterializationData(
+        dg.AssetMaterialization(key, partition=day, tags={DATA_VERSION_TAG: str(number)})
+    ),
+    DagsterEventType.ASSET_OBSERVATION: lambda key, day, number: AssetObservationData(
+        dg.AssetObservation(key, partition=day, tags={DATA_VERSION_TAG: str(number)})
+    ),
+    DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED: lambda key, *_: AssetCheckEvaluationPlanned(
+        asset_key=key, check_name="check"
+    ),
+    DagsterEventType.ASSET_CHECK_EVALUATION: lambda key, day, number: dg.AssetCheckEvaluation(
+        asset_key=key, check_name="check", passed=number % 2 == 0, metadata={}, partition=day
+    ),
+    DagsterEventType.RUN_START: lambda *_: None,
+    DagsterEventType.STEP_START: lambda *_: None,
+}
+
+
 def any_event(
     kind: DagsterEventType, asset: str, day: str | None, run_id: str, at: int
 ) -> dg.EventLogEntry:
-    key = dg.AssetKey(asset)
-    tags = {DATA_VERSION_TAG: str(at), "other": "tag"}
-    about: dict[DagsterEventType, Callable[[], Any]] = {
-        DagsterEventType.ASSET_MATERIALIZATION_PLANNED: lambda: AssetMaterializationPlannedData(
-            key, partition=day
-        ),
-        DagsterEventType.ASSET_MATERIALIZATION: lambda: StepMaterializationData(
-            dg.AssetMaterialization(key, partition=day, metadata={"rows": at}, tags=tags)
-        ),
-        DagsterEventType.ASSET_OBSERVATION: lambda: AssetObservationData(
-            dg.AssetObservation(key, partition=day, tags=tags)
-        ),
-        DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED: lambda: AssetCheckEvaluationPlanned(
-            asset_key=key, check_name="check"
-        ),
-        DagsterEventType.ASSET_CHECK_EVALUATION: lambda: dg.AssetCheckEvaluation(
-            asset_key=key, check_name="check", passed=at % 2 == 0, metadata={}, partition=day
-        ),
-        DagsterEventType.RUN_START: lambda: None,
-        DagsterEventType.STEP_START: lambda: None,
-    }
-    return told(kind, about[kind](), run_id=run_id, at=at)
+    return told(kind, ABOUT[kind](dg.AssetKey(asset), day, at), run_id=run_id, at=at)
 
 
-def once(event: dg.EventLogEntry) -> object:
+def once(entry: dg.EventLogEntry) -> object:
     """A run plans a check once; of all else there may be any number."""
-    planned_ = DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
-    told_ = event.dagster_event
-    is_plan = told_ and event.dagster_event_type == planned_
-    return (event.run_id, str(told_.event_specific_data)) if is_plan and told_ else object()
+    if entry.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
+        return entry.run_id, str(entry.get_dagster_event().event_specific_data)
+    return object()
 
 
 EVENTS = st.lists(
     st.builds(
         any_event,
-        st.sampled_from(
-            [
-                DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
-                DagsterEventType.ASSET_MATERIALIZATION,
-                DagsterEventType.ASSET_OBSERVATION,
-                DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
-                DagsterEventType.ASSET_CHECK_EVALUATION,
-                DagsterEventType.RUN_START,
-                DagsterEventType.STEP_START,
-            ]
-        ),
+        st.sampled_from(list(ABOUT)),
         st.sampled_from(["birds", "checklists"]),
         st.sampled_from([None, "2026-01-01", "2026-01-02"]),
         st.sampled_from(["run", "other run", ""]),
@@ -322,38 +312,36 @@ def test_a_batch_in_a_batch_is_refused_so_that_nothing_is_there_twice(log: OpenE
     assert len(log.get_records_for_run("run").records) == 2
 
 
-def no_commit(_: object) -> None:
-    msg = "database or disk is full"
-    raise sqlite3.OperationalError(msg)
+@contextmanager
+def full_disk_at_commit_of(file: str) -> Generator[None]:
+    def commit(connection: Connection) -> None:
+        if Path(connection.engine.url.database or "").name == file:
+            msg = "database or disk is full"
+            raise sqlite3.OperationalError(msg)
+
+    event.listen(Engine, "commit", commit)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "commit", commit)
 
 
-def test_a_batch_whose_runs_file_cannot_be_committed_leaves_nothing_in_the_index(
-    log: OpenEventLog,
+@pytest.mark.parametrize(("file", "left_of_it"), [("run.db", 0), ("index.db", 1)])
+def test_a_batch_of_which_a_file_cannot_be_committed_is_not_in_the_index_and_the_log_goes_on(
+    log: OpenEventLog, file: str, left_of_it: int
 ) -> None:
     log.store_event(said("run", "before"))
-    engine = log._files["run"]._engine  # pyright: ignore[reportPrivateUsage]
-    event.listen(engine, "commit", no_commit, once=True)
-    with pytest.raises(sqlite3.OperationalError, match="full"):
+    with (
+        full_disk_at_commit_of(file),
+        pytest.raises(sqlite3.OperationalError, match="full"),
+    ):
         log.store_event_batch([planned("one")])
     key = dg.AssetCheckKey(dg.AssetKey("birds"), "one")
     assert log.get_asset_check_execution_history(key, limit=9) == []
+    assert len(log.get_records_for_run("run").records) == 1 + left_of_it
     log.store_event_batch([planned("one")])
     assert len(log.get_asset_check_execution_history(key, limit=9)) == 1
-    assert len(log.get_records_for_run("run").records) == 2
-
-
-def test_a_batch_whose_index_cannot_be_committed_says_so_and_the_log_goes_on(
-    log: OpenEventLog,
-) -> None:
-    log.store_event(said("run", "before"))
-    engine = log._files["index"]._engine  # pyright: ignore[reportPrivateUsage]
-    event.listen(engine, "commit", no_commit, once=True)
-    with pytest.raises(sqlite3.OperationalError, match="full"):
-        log.store_event_batch([planned("one")])
-    key = dg.AssetCheckKey(dg.AssetKey("birds"), "one")
-    assert log.get_asset_check_execution_history(key, limit=9) == []
-    log.store_event_batch([planned("one")])
-    assert len(log.get_asset_check_execution_history(key, limit=9)) == 1
+    assert len(log.get_records_for_run("run").records) == 2 + left_of_it
 
 
 def test_many_threads_may_use_the_runs_at_once(tmp_path: Path) -> None:

@@ -119,7 +119,6 @@ class OpenEventLog(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._files: OrderedDict[str, OpenFile] = OrderedDict()
         self._gathered: list[dg.EventLogEntry] | None = None
-        self._batch: ExitStack | None = None
         self._in_batch: dict[str, Connection] = {}
         self._tables: set[str] = set()
         super().__init__(base_dir, inst_data)
@@ -153,13 +152,12 @@ class OpenEventLog(SqliteEventLogStorage):
             if self._gathered is not None:
                 msg = "events are being stored together already"
                 raise RuntimeError(msg)
-            self._gathered = []
+            self._gathered = gathered = list[dg.EventLogEntry]()
             try:
                 yield
-                gathered, self._gathered = self._gathered, None
-                self._store(gathered)
             finally:
                 self._gathered = None
+            self._store(gathered)
 
     def _store(self, events: Sequence[dg.EventLogEntry]) -> None:
         """What `store_event` does of each, a run's file before the index, as Dagster does."""
@@ -171,15 +169,16 @@ class OpenEventLog(SqliteEventLogStorage):
             if event.dagster_event and event.dagster_event_type in INDEXED:
                 of_index.append((event, row))
         with ExitStack() as transactions:
-            index = transactions.enter_context(self._transaction(INDEX_SHARD_NAME))
-            self._batch, self._in_batch = transactions, {INDEX_SHARD_NAME: index}
+            self._in_batch = {
+                shard: transactions.enter_context(self._transaction(shard))
+                for shard in (INDEX_SHARD_NAME, *of_run)
+            }
             try:
                 for run_id, rows in of_run.items():
-                    with self.run_connection(run_id) as connection:
-                        connection.execute(SqlEventLogStorageTable.insert(), rows)
-                self._store_in_index(index, of_index)
+                    self._in_batch[run_id].execute(SqlEventLogStorageTable.insert(), rows)
+                self._store_in_index(self._in_batch[INDEX_SHARD_NAME], of_index)
             finally:
-                self._batch, self._in_batch = None, {}
+                self._in_batch = {}
 
     def _store_in_index(
         self, index: Connection, stored: Sequence[tuple[dg.EventLogEntry, dict[str, Any]]]
@@ -220,13 +219,11 @@ class OpenEventLog(SqliteEventLogStorage):
     @contextmanager
     def _connect(self, shard: str) -> Generator[Connection]:
         with self._db_lock:
-            if self._batch is None:
-                with self._transaction(shard) as connection:
-                    yield connection
+            if shard in self._in_batch:
+                yield self._in_batch[shard]
                 return
-            if shard not in self._in_batch:
-                self._in_batch[shard] = self._batch.enter_context(self._transaction(shard))
-            yield self._in_batch[shard]
+            with self._transaction(shard) as connection:
+                yield connection
 
     def _transaction(self, shard: str) -> AbstractContextManager[Connection]:
         url = self.conn_string_for_shard(shard)

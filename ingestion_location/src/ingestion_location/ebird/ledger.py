@@ -87,7 +87,7 @@ def reads_before(working_file: Path, read_date: date) -> dict[str, Reads]:
 def record_reads(
     working_file: Path, reads: Iterable[tuple[str, date]], read_date: date, *, is_daily: bool
 ) -> None:
-    """Remember each (region, day) as loaded on `read_date`."""
+    """Remember each (region, day), at least one, as loaded on `read_date`."""
     # in one statement: each is a transaction, which costs more than all rows
     regions, days = zip(*reads, strict=True)
     with connect(working_file) as connection:
@@ -102,7 +102,7 @@ def mark_unannounced(working_file: Path, days: Iterable[date]) -> None:
     """Remember that these days are about to change, until somebody announces them."""
     with connect(working_file) as connection:
         connection.execute(
-            "INSERT OR IGNORE INTO ledger.unannounced SELECT unnest(?::DATE[])", [sorted(days)]
+            "INSERT OR IGNORE INTO ledger.unannounced SELECT unnest(?::DATE[])", [list(days)]
         )
 
 
