@@ -36,25 +36,25 @@ columns = st.builds(
 )
 
 
-def tables(name: str) -> st.SearchStrategy[Table]:
-    def built(found: list[Column]) -> st.SearchStrategy[Table]:
-        names = [column.name for column in found]
-        return st.builds(
-            Table,
-            schema=st.just("birds"),
-            name=st.just(name),
-            description=st.sampled_from(["Nests.", "Eggs."]),
-            grain=st.sampled_from(["one row per nest", "one row per egg"]),
-            owner=st.just("team:birds"),
-            columns=st.just(tuple(found)),
-            key=st.lists(st.sampled_from(names), min_size=1, unique=True).map(tuple),
-            day_column=st.none() | st.sampled_from(names),
-            freshness_hours=st.none() | st.sampled_from([12.0, 36.0]),
-            is_view=st.booleans(),
-        )
-
-    found = st.lists(columns, min_size=2, max_size=5, unique_by=lambda column: column.name)
-    return found.flatmap(built)
+@st.composite
+def tables(draw: st.DrawFn, name: str) -> Table:
+    some = st.lists(columns, min_size=2, max_size=5, unique_by=lambda column: column.name)
+    found = tuple(draw(some))
+    a_column = st.sampled_from([column.name for column in found])
+    hours = draw(st.none() | st.sampled_from([12.0, 36.0]))
+    return Table(
+        schema="birds",
+        name=name,
+        description=draw(st.sampled_from(["Nests.", "Eggs."])),
+        grain=draw(st.sampled_from(["one row per nest", "one row per egg"])),
+        owner="team:birds",
+        columns=found,
+        key=tuple(draw(st.lists(a_column, min_size=1, unique=True))),
+        day_column=draw(st.none() | a_column),
+        freshness_hours=hours,
+        freshness_column=draw(st.none() | a_column) if hours else None,
+        is_view=draw(st.booleans()),
+    )
 
 
 @st.composite
@@ -84,7 +84,9 @@ def without_column(contract: Contract) -> Contract:
     gone, *kept = table.columns
     key = tuple(name for name in table.key if name != gone.name) or (kept[0].name,)
     day = None if table.day_column == gone.name else table.day_column
-    return changed_table(contract, replace(table, columns=tuple(kept), key=key, day_column=day))
+    told_by = None if table.freshness_column == gone.name else table.freshness_column
+    left = replace(table, columns=tuple(kept), key=key, day_column=day, freshness_column=told_by)
+    return changed_table(contract, left)
 
 
 def first_column(contract: Contract) -> Column:
@@ -126,7 +128,14 @@ BREAKING: dict[str, Callable[[Contract], Contract]] = {
     "a reference is dropped": lambda c: changed_column(c, references=None),
     "privacy is changed": lambda c: changed_column(c, private=not first_column(c).private),
     "freshness is promised less": lambda c: changed_table(
-        c, replace(first(c), freshness_hours=None)
+        c, replace(first(c), freshness_hours=None, freshness_column=None)
+    ),
+    "freshness is told by another column": lambda c: changed_table(
+        c,
+        replace(
+            first(c),
+            freshness_column=None if first(c).freshness_column else first_column(c).name,
+        ),
     ),
 }
 ADDITIVE: dict[str, Callable[[Contract], Contract]] = {
@@ -180,6 +189,8 @@ def test_every_edit_is_found_at_its_level_and_wants_its_part_of_the_version(
     old = changed_column(old, required=True) if name == "null is allowed" else old
     old = changed_column(old, enum=("a", "b")) if name == "a value is added to a list" else old
     old = changed_column(old, references=("other", "c0")) if "reference" in name else old
+    told = "told by another" in name
+    old = changed_table(old, replace(first(old), freshness_hours=36.0)) if told else old
     new = edit(old)
     assume(new != old)
     assert worst(old, new) is level, name
@@ -253,6 +264,8 @@ def witness(old: Contract, new: Contract) -> str | None:
         hours = before.freshness_hours
         if hours and (after.freshness_hours is None or after.freshness_hours > hours):
             return f"{name} is too old"
+        if hours and before.freshness_column != after.freshness_column:
+            return f"{name} is too old by {before.freshness_column}"
     return None
 
 

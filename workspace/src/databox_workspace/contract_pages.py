@@ -85,9 +85,10 @@ def _page(contract: Contract, edges: Sequence[Edge]) -> str:
 def _summary(table: Table) -> str:
     days = f"days of `{table.day_column}`" if table.day_column else ""
     hours = "" if table.freshness_hours is None else f"{table.freshness_hours:g} h"
+    told_by = f" by `{table.freshness_column}`" if table.freshness_column else ""
     grain = table.grain.removeprefix("one row per ")
     name = f"[{table.name}](#{table.name})" + (" (a view)" if table.is_view else "")
-    return f"| {name} | {_cell(grain)} | {days} | {hours} |"
+    return f"| {name} | {_cell(grain)} | {days} | {hours}{told_by} |"
 
 
 def _table(table: Table) -> Iterable[str]:
