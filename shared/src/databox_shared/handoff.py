@@ -20,6 +20,7 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, NOT_FINISHED_STATUSES
 
+from databox_shared.code_server import report_until_stored
 from databox_shared.days import DAYS_TAG, format_days, parse_days
 from databox_shared.edges import EDGE_TAG, Edge
 from databox_shared.handoff_alert import tell
@@ -40,6 +41,9 @@ _PARTIAL_TAGS = {
     "dagster/is_resume_retry",
     "dagster/is_asset_resume_retry",
 }
+
+# a run whose worker has died must not hold its edge
+report_until_stored()
 
 
 def handoff_sensor(

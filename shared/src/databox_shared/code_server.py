@@ -1,0 +1,43 @@
+"""Dagster's code server, with a correction: what it could not report, it reports later.
+
+A server watches the workers of its runs, and reports a run as failed whose worker has died. In
+Dagster (1.13) the thread that does so ends for good when one report cannot be stored, as on a full
+disk or while PostgreSQL is away. That run then counts as started for ever, so its edge waits; no
+later death is noticed; and the server, when it is asked to stop, never ends.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+RETRY_SECONDS = 5.0
+
+_SERVER = "dagster._grpc.server"
+_LOOK = "_check_for_orphaned_runs"
+
+
+def report_until_stored() -> None:
+    """Let the code server that this process is look at its workers again after a failed report.
+
+    To be called once, while the location loads. In a process that is no code server it does nothing.
+    """
+    # not imported for it: that would cost each run worker and each load
+    if module := sys.modules.get(_SERVER):
+        setattr(module.DagsterApiServer, _LOOK, _again(getattr(module.DagsterApiServer, _LOOK)))
+
+
+def _again(look: Callable[[Any], None]) -> Callable[[Any], None]:
+    @wraps(look)
+    def looked(server: Any) -> None:
+        try:
+            look(server)
+        # whatever a storage raises; the server still knows what it has not reported
+        except Exception as error:  # noqa: BLE001
+            message = "the end of a run could not be stored, which is tried again in %g s: %s"
+            server._logger.warning(message, RETRY_SECONDS, error)  # noqa: SLF001
+            server._server_termination_event.wait(RETRY_SECONDS)  # noqa: SLF001
+
+    return looked
