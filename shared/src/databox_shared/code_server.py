@@ -22,7 +22,7 @@ _LOOK = "_check_for_orphaned_runs"
 def report_until_stored() -> None:
     """Let the code server that this process is look at its workers again after a failed report.
 
-    To be called once, while the location loads. In a process that is no code server it does nothing.
+    A location calls it once, as it loads. In a process that is no code server it does nothing.
     """
     # not imported for it: that would cost each run worker and each load
     if module := sys.modules.get(_SERVER):
