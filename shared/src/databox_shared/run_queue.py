@@ -1,4 +1,4 @@
-"""Dagster's queue of runs, named in `dagster.yaml`, which brings a correction into the daemon.
+"""Dagster's queue of runs, named in `dagster.yaml`, which brings two corrections into the daemon.
 
 Every process of a deployment loads what that file names, run workers too: a location must have
 been deployed with this module before the file of its deployment may name it.
@@ -6,6 +6,9 @@ been deployed with this module before the file of its deployment may name it.
 The run of a backfill is asked for with every check on its assets, also with those that another
 location defines, and then no location can build it: the backfill fails before its run begins.
 Everywhere else Dagster (1.13) leaves such checks out; here that is done for backfills.
+
+A sensor that ticked while the clock of the machine was ahead is not looked at, after the clock is
+put right, until the time of that tick has come. Here it is due at once.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from dagster._core.definitions.automation_tick_evaluation_context import (
 )
 from dagster._core.execution import asset_backfill
 from dagster._core.run_coordinator import QueuedRunCoordinator
+from dagster._core.scheduler.instigation import InstigatorState
+from dagster._daemon import sensor as sensor_daemon
 
 
 class RunQueue(QueuedRunCoordinator):
@@ -49,5 +54,15 @@ def _with_own_checks(request: dg.RunRequest, graph: RemoteWorkspaceAssetGraph) -
     return request._replace(asset_check_keys=kept)  # pyright: ignore[reportPrivateUsage]
 
 
+_get_elapsed = sensor_daemon.get_elapsed
+
+
+def elapsed_since_tick(state: InstigatorState) -> float | None:
+    """Seconds since a sensor's last tick; None if it had none, or has one that is to come."""
+    elapsed = _get_elapsed(state)
+    return None if elapsed is None or elapsed < 0 else elapsed
+
+
 _NAME = build_run_requests_with_backfill_policies.__name__
 setattr(asset_backfill, _NAME, requests_with_own_checks)
+sensor_daemon.get_elapsed = elapsed_since_tick
