@@ -40,6 +40,7 @@ from databox_shared.days import DAYS_TAG, daily_partitions, parse_days
 from databox_shared.edges import EDGE_TAG, Edge
 from databox_shared.handoff import TICK_SECONDS, begin, handoff_sensor
 from databox_shared.handoff_cursor import Cursor, mark_id
+from databox_shared.run_queue import RunQueue
 
 CHECKLISTS = dg.AssetKey(["ebird_raw", "checklists"])
 TAXA = dg.AssetKey(["ebird_raw", "taxa"])
@@ -56,7 +57,7 @@ class SmallEdge(Edge):
 
 
 EDGE = SmallEdge("edge", "upstream", "downstream", (RAW,))
-QUEUE = {"module": "dagster._core.run_coordinator", "class": "QueuedRunCoordinator"}
+QUEUE = {"module": RunQueue.__module__, "class": RunQueue.__name__}
 
 # every effect of a tick, in order: a daemon can die after any of them
 EFFECTS = (

@@ -321,6 +321,16 @@ def test_what_is_given_up_is_told_once_and_again_only_when_a_new_run_gives_up() 
         assert len(world.told) == 3, "a re-execution that fails is an incident of its own"
 
 
+def test_a_sensor_that_ticked_while_the_clock_was_ahead_ticks_again_once_it_was_put_right() -> None:
+    with edge_world() as world:
+        world.now += 3600.0
+        world.tick()
+        world.now -= 3600.0
+        world.announce([FIRST])
+        world.tick()
+        assert world.in_flight()
+
+
 def test_a_run_that_a_dead_daemon_never_queued_does_not_hold_its_edge() -> None:
     with edge_world() as world:
         world.announce([FIRST])
