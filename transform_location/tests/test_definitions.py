@@ -99,3 +99,17 @@ def test_definitions_load_without_sqlmesh_duckdb_and_pandas() -> None:
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_run_has_no_forked_worker_that_could_outlive_it_and_hold_its_locks() -> None:
+    # the order in which a run's worker imports them
+    code = (
+        "import transform_location.definitions, transform_location.models\n"
+        "from sqlmesh.core import constants\n"
+        "print(constants.MAX_FORK_WORKERS)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    )
+    # with one, SQLMesh works in the process itself
+    assert done.stdout.strip() == "1"

@@ -8,11 +8,6 @@ import it.
 
 from __future__ import annotations
 
-import os
-
-# SQLMesh would fork a pool of loaders inside whatever process imports it; it reads this at import
-os.environ.setdefault("MAX_FORK_WORKERS", "1")
-
 from pathlib import Path
 
 from sqlmesh.core.config import (
