@@ -52,10 +52,14 @@ def server(tmp_path: Path) -> Generator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "dagster", "api", "grpc", "-f", str(file), "-s", str(socket)]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-    wait_for(socket.exists)
-    yield process
-    process.kill()
-    process.wait()
+    try:
+        wait_for(socket.exists)
+        yield process
+    finally:
+        # the worker, too, if it was not there in time
+        (tmp_path / "may_die").touch()
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.slow
@@ -64,7 +68,7 @@ def test_a_run_whose_worker_died_while_storage_was_away_fails_when_it_is_back_an
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    without_queue = {"module": "dagster.core.run_coordinator", "class": "DefaultRunCoordinator"}
+    without_queue = {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"}
     with instance_for_test({"run_coordinator": without_queue}, temp_dir=str(home)) as instance:
         socket = str(tmp_path / "socket")
         target = GrpcServerTarget("localhost", None, socket, "dying")
@@ -76,10 +80,10 @@ def test_a_run_whose_worker_died_while_storage_was_away_fails_when_it_is_back_an
         # where a folder is expected
         history.touch()
         (tmp_path / "may_die").touch()
-        wait_for(lambda: "could not be stored" in (tmp_path / "log").read_text())
+        wait_for(lambda: "no worker's end can be reported" in (tmp_path / "log").read_text())
         assert server.poll() is None
         history.unlink()
         away.rename(history)
         failed = dg.RunsFilter([run_id], statuses=[dg.DagsterRunStatus.FAILURE])
         wait_for(lambda: instance.get_runs(failed))
-        server.wait(90)
+        assert server.wait(90) == 0

@@ -25,6 +25,9 @@ def test_a_page_says_all_that_its_contract_says(found: Contract) -> None:
     assert f"# {found.name} {found.version}\n" in page
     assert f"Handed over by {found.owner.removeprefix('team:')}." in page
     for table in found.tables.values():
+        if table.freshness_column:
+            (row,) = [line for line in page.splitlines() if line.startswith(f"| [{table.name}]")]
+            assert f" h by `{table.freshness_column}` |" in row
         section = page.split(f"\n## {table.name}\n")[1].split("\n## ")[0]
         assert table.description in section
         for column in table.columns:

@@ -1,9 +1,11 @@
 """Dagster's code server, with a correction: what it could not report, it reports later.
 
-A server watches the workers of its runs, and reports a run as failed whose worker has died. In
+A server watches the workers of its runs, and reports a run as failed when its worker has died. In
 Dagster (1.13) the thread that does so ends for good when one report cannot be stored, as on a full
-disk or while PostgreSQL is away. That run then counts as started for ever, so its edge waits; no
-later death is noticed; and the server, when it is asked to stop, never ends.
+disk or while PostgreSQL is away. Its edge then waits for that run until run monitoring ends it,
+after hours; no later death is noticed; and the server, when it is asked to stop, never ends.
+
+A report that was stored in part is made again as a whole, so an event may be there twice.
 """
 
 from __future__ import annotations
@@ -20,9 +22,9 @@ _LOOK = "_check_for_orphaned_runs"
 
 
 def report_until_stored() -> None:
-    """Let the code server that this process is look at its workers again after a failed report.
+    """Keep this process, if it is a code server, watching its workers after a failed report.
 
-    A location calls it once, as it loads. In a process that is no code server it does nothing.
+    `handoff` calls it as it is imported, which every location does.
     """
     # not imported for it: that would cost each run worker and each load
     if module := sys.modules.get(_SERVER):
@@ -36,7 +38,7 @@ def _again(look: Callable[[Any], None]) -> Callable[[Any], None]:
             look(server)
         # whatever a storage raises; the server still knows what it has not reported
         except Exception as error:  # noqa: BLE001
-            message = "the end of a run could not be stored, which is tried again in %g s: %s"
+            message = "no worker's end can be reported, which is tried again in %g s: %r"
             server._logger.warning(message, RETRY_SECONDS, error)  # noqa: SLF001
             server._server_termination_event.wait(RETRY_SECONDS)  # noqa: SLF001
 

@@ -13,7 +13,9 @@ put right, until the time of that tick has come. Here it is due at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import dagster as dg
@@ -25,7 +27,8 @@ from dagster._core.definitions.automation_tick_evaluation_context import (
 from dagster._core.execution import asset_backfill
 from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster._core.scheduler.instigation import InstigatorState
-from dagster._daemon import sensor as sensor_daemon
+
+_ELAPSED = "get_elapsed"
 
 
 class RunQueue(QueuedRunCoordinator):
@@ -54,15 +57,21 @@ def _with_own_checks(request: dg.RunRequest, graph: RemoteWorkspaceAssetGraph) -
     return request._replace(asset_check_keys=kept)  # pyright: ignore[reportPrivateUsage]
 
 
-_get_elapsed = sensor_daemon.get_elapsed
+def since_past_tick(
+    elapsed: Callable[[InstigatorState], float | None],
+) -> Callable[[InstigatorState], float | None]:
+    """The seconds since a sensor's last tick, and none since one that is still to come."""
 
+    @wraps(elapsed)
+    def passed(state: InstigatorState) -> float | None:
+        seconds = elapsed(state)
+        return None if seconds is None or seconds < 0 else seconds
 
-def elapsed_since_tick(state: InstigatorState) -> float | None:
-    """Seconds since a sensor's last tick; None if it had none, or has one that is to come."""
-    elapsed = _get_elapsed(state)
-    return None if elapsed is None or elapsed < 0 else elapsed
+    return passed
 
 
 _NAME = build_run_requests_with_backfill_policies.__name__
 setattr(asset_backfill, _NAME, requests_with_own_checks)
-sensor_daemon.get_elapsed = elapsed_since_tick
+# not imported for it, which would cost each run worker a second; the daemon has it by now
+if _sensors := sys.modules.get("dagster._daemon.sensor"):
+    setattr(_sensors, _ELAPSED, since_past_tick(getattr(_sensors, _ELAPSED)))

@@ -93,7 +93,7 @@ def _table_changes(old: Table, new: Table) -> Iterator[Change]:
     yield from _bound(where, "freshness in hours", old.freshness_hours, new.freshness_hours)
     both_fresh = old.freshness_hours is not None and new.freshness_hours is not None
     if both_fresh and old.freshness_column != new.freshness_column:
-        told_by = [table.freshness_column or "its days or reads" for table in (new, old)]
+        told_by = [table.freshness_column or "no named column" for table in (new, old)]
         yield Change(
             Level.BREAKING, where, f"freshness is told by {told_by[0]} and was by {told_by[1]}"
         )
