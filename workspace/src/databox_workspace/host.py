@@ -28,6 +28,8 @@ from databox_workspace.site import Site
 
 WORKSPACE = "workspace.prod.yaml"
 _WATCH_SECONDS = 2.0
+# what the daemon may wait longer than it should, before it is started again
+_PUT_BACK_SECONDS = 30.0
 
 Say = Callable[[str], object]
 
@@ -82,11 +84,24 @@ def _refuse_old_builds(where: Site) -> None:
 
 
 def run_host(where: Site, settings: Settings, *, address: str, port: int, say: Say) -> None:
-    """Run the host until it is interrupted. Raises `ServerError`."""
-    with host(where, settings, address=address, port=port, say=say) as look:
-        while True:
-            look()
-            time.sleep(_WATCH_SECONDS)
+    """Run the host until it is interrupted. Raises `ServerError`.
+
+    Dagster's daemon waits by the time of day: when that is put back, it would sleep until it has
+    caught up, so it is started again.
+    """
+    while True:
+        with host(where, settings, address=address, port=port, say=say) as look:
+            before = _time_of_day()
+            while (now := _time_of_day()) > before - _PUT_BACK_SECONDS:
+                before = now
+                look()
+                time.sleep(_WATCH_SECONDS)
+        say(f"The clock was put back by {before - now:.0f} s: starting again what waits by it")
+
+
+def _time_of_day() -> float:
+    """How far the time of day is beyond the time since the machine's start, in seconds."""
+    return time.time() - time.monotonic()
 
 
 def socket_variables(where: Site) -> dict[str, str]:
