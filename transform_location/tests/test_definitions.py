@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -89,27 +90,36 @@ def test_one_op_does_all_of_it_alone() -> None:
         assert REPOSITORY.get_job(name).executor_def is dg.in_process_executor
 
 
+def said_by_new_process(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
 def test_definitions_load_without_sqlmesh_duckdb_and_pandas() -> None:
     code = (
         "import sys, transform_location.definitions\n"
         "print([name for name in ('sqlmesh', 'sqlglot', 'duckdb', 'pandas', 'dlt', 'tzfpy') "
         "if name in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"
+    assert said_by_new_process(code) == "[]"
 
 
-def test_a_run_has_no_forked_worker_that_could_outlive_it_and_hold_its_locks() -> None:
-    # the order in which a run's worker imports them
+def test_sqlmesh_forks_no_process_that_could_outlive_a_run_and_hold_its_locks(
+    tmp_path: Path,
+) -> None:
     code = (
-        "import transform_location.definitions, transform_location.models\n"
-        "from sqlmesh.core import constants\n"
-        "print(constants.MAX_FORK_WORKERS)"
+        # the order in which a run's worker imports them
+        "import os, transform_location.definitions, transform_location.models\n"
+        "from databox_shared.settings import Settings\n"
+        "from sqlmesh.core.context import Context\n"
+        "from transform_location.manifest import PROJECT\n"
+        "from transform_location.warehouse import sqlmesh_config, state_folder\n"
+        "os.fork = lambda: os._exit(1)\n"
+        f"settings = Settings(database_url='duckdb:///{tmp_path}/databox.duckdb')\n"
+        "state_folder(settings).mkdir(parents=True)\n"
+        "context = Context(paths=[str(PROJECT)], config=sqlmesh_config(settings))\n"
+        "print(len(context.models) > 0)"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
-    )
-    # with one, SQLMesh works in the process itself
-    assert done.stdout.strip() == "1"
+    assert said_by_new_process(code) == "True"

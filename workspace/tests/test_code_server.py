@@ -37,23 +37,23 @@ defs = dg.Definitions(jobs=[dying])
 """
 
 
-def wait_for(what: Callable[[], object]) -> None:
+def wait_for(what: Callable[[], object], log: Path) -> None:
     deadline = time.monotonic() + 90
     while not what():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Generator[subprocess.Popen[bytes]]:
     """A code server that listens at `socket` and says what it does in `log`."""
-    file, socket = tmp_path / "location.py", tmp_path / "socket"
+    file, socket, log = (tmp_path / name for name in ("location.py", "socket", "log"))
     file.write_text(LOCATION)
     command = [sys.executable, "-m", "dagster", "api", "grpc", "-f", str(file), "-s", str(socket)]
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    with log.open("wb") as words:
+        process = subprocess.Popen(command, stdout=words, stderr=subprocess.STDOUT)
     try:
-        wait_for(socket.exists)
+        wait_for(socket.exists, log)
         yield process
     finally:
         # the worker, too, if it was not there in time
@@ -66,24 +66,24 @@ def server(tmp_path: Path) -> Generator[subprocess.Popen[bytes]]:
 def test_a_run_whose_worker_died_while_storage_was_away_fails_when_it_is_back_and_the_server_ends(
     tmp_path: Path, server: subprocess.Popen[bytes]
 ) -> None:
-    home = tmp_path / "home"
+    home, log = tmp_path / "home", tmp_path / "log"
     home.mkdir()
     without_queue = {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"}
     with instance_for_test({"run_coordinator": without_queue}, temp_dir=str(home)) as instance:
         socket = str(tmp_path / "socket")
         target = GrpcServerTarget("localhost", None, socket, "dying")
         run_id = launch(instance, target, location="dying", job="dying", tags={})
-        wait_for((tmp_path / "began").exists)
+        wait_for((tmp_path / "began").exists, log)
         DagsterGrpcClient(socket=socket).shutdown_server()
         history, away = home / "history", home / "away"
         history.rename(away)
         # where a folder is expected
         history.touch()
         (tmp_path / "may_die").touch()
-        wait_for(lambda: "no worker's end can be reported" in (tmp_path / "log").read_text())
+        wait_for(lambda: "no worker's end can be reported" in log.read_text(), log)
         assert server.poll() is None
         history.unlink()
         away.rename(history)
         failed = dg.RunsFilter([run_id], statuses=[dg.DagsterRunStatus.FAILURE])
-        wait_for(lambda: instance.get_runs(failed))
+        wait_for(lambda: instance.get_runs(failed), log)
         assert server.wait(90) == 0

@@ -10,7 +10,9 @@ A report that was stored in part is made again as a whole, so an event may be th
 
 from __future__ import annotations
 
+import logging
 import sys
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -19,6 +21,9 @@ RETRY_SECONDS = 5.0
 
 _SERVER = "dagster._grpc.server"
 _LOOK = "_check_for_orphaned_runs"
+
+# the server's own
+_log = logging.getLogger("dagster.code_server")
 
 
 def report_until_stored() -> None:
@@ -39,7 +44,7 @@ def _again(look: Callable[[Any], None]) -> Callable[[Any], None]:
         # whatever a storage raises; the server still knows what it has not reported
         except Exception as error:  # noqa: BLE001
             message = "no worker's end can be reported, which is tried again in %g s: %r"
-            server._logger.warning(message, RETRY_SECONDS, error)  # noqa: SLF001
-            server._server_termination_event.wait(RETRY_SECONDS)  # noqa: SLF001
+            _log.warning(message, RETRY_SECONDS, error)
+            time.sleep(RETRY_SECONDS)
 
     return looked

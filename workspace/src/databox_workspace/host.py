@@ -91,16 +91,16 @@ def run_host(where: Site, settings: Settings, *, address: str, port: int, say: S
     """
     while True:
         with host(where, settings, address=address, port=port, say=say) as look:
-            before = _time_of_day()
-            while (now := _time_of_day()) > before - _PUT_BACK_SECONDS:
+            before = _clock_offset()
+            while (now := _clock_offset()) > before - _PUT_BACK_SECONDS:
                 before = now
                 look()
                 time.sleep(_WATCH_SECONDS)
         say(f"The clock was put back by {before - now:.0f} s: starting again what waits by it")
 
 
-def _time_of_day() -> float:
-    """How far the time of day is beyond the time since the machine's start, in seconds."""
+def _clock_offset() -> float:
+    """Seconds from the clock that nobody can put back to the time of day."""
     return time.time() - time.monotonic()
 
 
