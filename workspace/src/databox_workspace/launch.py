@@ -6,14 +6,28 @@ everything anew in another process. This does what that command does, on servers
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import dagster as dg
 from dagster._cli.job import _create_run as create_run  # pyright: ignore[reportPrivateUsage]
+from dagster._core.remote_origin import CodeLocationOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceLoadTarget
 
 from databox_workspace.deployment import ServerError
+
+
+@dataclass(frozen=True)
+class _OneLocation(WorkspaceLoadTarget):
+    """A workspace without its other locations, each of which may take a server to load."""
+
+    workspace: WorkspaceLoadTarget
+    location: str
+
+    def create_origins(self) -> Sequence[CodeLocationOrigin]:
+        origins = self.workspace.create_origins()
+        return [origin for origin in origins if origin.location_name == self.location]
 
 
 def launch(
@@ -28,7 +42,7 @@ def launch(
 
     Raises `ServerError` with the location's own error if it did not load.
     """
-    with WorkspaceProcessContext(instance, workspace) as process:
+    with WorkspaceProcessContext(instance, _OneLocation(workspace, location)) as process:
         context = process.create_request_context()
         error = context.get_code_location_error(location)
         if error is not None:
