@@ -45,14 +45,14 @@ def from_nothing_lines(folder: Path, url: str, rounds: int) -> Iterator[Line]:
 
 def running_lines(folder: Path, url: str, rounds: int) -> Iterator[Line]:
     """A new day beside two weeks, and a day without checklists, on a running deployment."""
-    days = last_days(HISTORY + rounds)
+    days = last_days(HISTORY + 2 * rounds)
     ours, plain = fresh(folder), fresh(folder)
     with deployment(ours, url) as running:
         running.chain(days[:HISTORY])
         plain_script(plain, url, days[:HISTORY])
         new_days: list[tuple[Cost, Cost]] = []
         waits: list[tuple[Cost, Cost]] = []
-        for day in days[HISTORY:]:
+        for day in days[HISTORY : HISTORY + rounds]:
             cost, stages = running.chain([day])
             new_days.append((cost, plain_script(plain, url, [day])))
             waits.append((hand_off(stages), Cost(TICK_SECONDS + running.bare_launch(), 0)))
@@ -60,6 +60,11 @@ def running_lines(folder: Path, url: str, rounds: int) -> Iterator[Line]:
         yield line("a new day, launch to release / plain script", new_days, "wall")
         yield line("a new day, launch to release / plain script, CPU", new_days)
         yield line("hand-off, success to start / sensor tick and bare launch", waits, "wall")
+        starts = [
+            (pipeline(fresh(folder), url, [day]), pipeline(ours, url, [day]))
+            for day in days[HISTORY + rounds :]
+        ]
+        yield line("task pipeline, a day from nothing / on a running deployment", starts, "wall")
         empty = paired(rounds, lambda: running.chain([EMPTY_DAY])[0], empty_job)
         yield line("an empty day, launch to release / dagster job execute of nothing", empty)
 
