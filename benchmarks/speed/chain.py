@@ -44,7 +44,7 @@ def from_nothing_lines(folder: Path, url: str, rounds: int) -> Iterator[Line]:
 
 
 def running_lines(folder: Path, url: str, rounds: int) -> Iterator[Line]:
-    """A new day beside two weeks, and a day without checklists, on a running deployment."""
+    """On a running deployment: a new day beside two weeks, the command, an empty day."""
     days = last_days(HISTORY + 2 * rounds)
     ours, plain = fresh(folder), fresh(folder)
     with deployment(ours, url) as running:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.test_utils import instance_for_test
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from databox_workspace.deployment import ServerError
@@ -49,7 +48,7 @@ def workspace(tmp_path: Path) -> WorkspaceFileTarget:
 def test_a_launch_loads_its_own_location_and_no_other(
     tmp_path: Path, workspace: WorkspaceFileTarget
 ) -> None:
-    with instance_for_test() as instance:
+    with dg.instance_for_test() as instance:
         run_id = launch(instance, workspace, location="asked", job="nothing", tags={"a": "tag"})
         run = instance.get_run_by_id(run_id)
         assert run is not None
@@ -65,5 +64,5 @@ def test_a_location_that_does_not_load_is_told_with_its_error(
     tmp_path: Path, workspace: WorkspaceFileTarget
 ) -> None:
     (tmp_path / "asked.py").write_text("raise ValueError('no such bird')")
-    with instance_for_test() as instance, pytest.raises(ServerError, match="no such bird"):
+    with dg.instance_for_test() as instance, pytest.raises(ServerError, match="no such bird"):
         launch(instance, workspace, location="asked", job="nothing", tags={})

@@ -1,7 +1,8 @@
 """Launching a job of a code location from outside, by Dagster's inner API.
 
 Dagster's public ways are a running webserver (GraphQL) and `dagster job launch`, which imports
-everything anew in another process. This does what that command does, on servers that already run.
+everything anew in another process. This does what that command does, on the location's server if
+the workspace names one that runs, else on one that it starts for the launch.
 """
 
 from __future__ import annotations
